@@ -1,0 +1,56 @@
+# The front door. Every target sets up what it needs; none needs a key or a network service.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types imports package bench bench-import bench-streaming clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(VENV)/.installed ## Make the virtual environment and install Treadle into it
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Treadle needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup ## Run the main job on real files, without any key
+	@$(BIN)/python examples/demo.py
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports: setup
+	@$(BIN)/lint-imports
+
+package: setup ## Build sdist -> wheel, install it in a clean environment and use it
+	@$(BIN)/python tests/package_check.py
+
+check: lint types imports package test ## Everything that CI checks
+
+bench: bench-import bench-streaming ## All benchmarks
+
+bench-import: setup ## What importing treadle costs
+	@$(BIN)/python benchmarks/import_time.py
+
+bench-streaming: setup ## Streaming plans against waiting for the whole plan
+	@$(BIN)/python benchmarks/streaming.py
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist out *.egg-info src/*.egg-info

@@ -1,0 +1,1 @@
+"""Treadle: tasks become DAGs, DAGs run in parallel."""

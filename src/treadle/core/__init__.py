@@ -1,0 +1,1 @@
+"""What every floor of Treadle stands on: errors, events, the chat protocol, budgets, time."""

@@ -1,0 +1,88 @@
+"""Settings: what is configured, and from where.
+
+Three sources, the first that speaks wins: what the caller passes, the environment, the user's
+config file. A file in the current folder is deliberately not among them: a cloned repository
+must not be able to redirect a user's model calls.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from treadle.core.errors import ConfigError
+
+ENVIRONMENT: Mapping[str, str] = {
+    "model": "TREADLE_MODEL",
+    "base_url": "TREADLE_BASE_URL",
+    "api_key": "TREADLE_API_KEY",
+    "prompts": "TREADLE_PROMPTS",
+    "model_timeout": "TREADLE_MODEL_TIMEOUT",
+}
+"""The environment variable behind each setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it came from ("environment variable X", "config file Y", "default")."""
+
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured outside of code; absent names are not configured."""
+
+    values: Mapping[str, Setting]
+    environment: Mapping[str, str]
+
+    def get(self, name: str) -> str | None:
+        """The value of `name`, None when it is not configured."""
+        setting = self.values.get(name)
+        return None if setting is None else setting.value
+
+    def number(self, name: str, default: float) -> float:
+        """The positive number `name`. Raises ConfigError (`bad_setting`) for anything else."""
+        setting = self.values.get(name)
+        if setting is None:
+            return default
+        try:
+            value = float(setting.value)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < float("inf"):
+            raise ConfigError(
+                "bad_setting",
+                f"'{setting.value}' from {setting.source} is not a positive number",
+            )
+        return value
+
+
+def load_settings(environment: Mapping[str, str], config_file: Path) -> Settings:
+    """Read the settings. Raises ConfigError (`bad_config_file`) for an unreadable file."""
+    values: dict[str, Setting] = {}
+    for name, value in _read(config_file).items():
+        values[name] = Setting(value, f"config file {config_file}")
+    for name, variable in ENVIRONMENT.items():
+        if environment.get(variable):
+            values[name] = Setting(environment[variable], f"environment variable {variable}")
+    return Settings(values, environment)
+
+
+def _read(config_file: Path) -> dict[str, str]:
+    try:
+        document = tomllib.loads(config_file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("bad_config_file", f"{config_file}: {error}") from None
+    for name, value in document.items():
+        if name not in ENVIRONMENT or not isinstance(value, str | int | float):
+            raise ConfigError(
+                "bad_config_file",
+                f"{config_file}: '{name}' is not a setting; known are {', '.join(ENVIRONMENT)}",
+            )
+    return {name: str(value) for name, value in document.items()}

@@ -1,0 +1,8 @@
+"""Tools: functions with a schema, an effect and limits, and the ones that are built in."""
+
+from treadle.tools.decorator import tool
+from treadle.tools.effect import Effect
+from treadle.tools.registry import ToolRegistry
+from treadle.tools.tool import Tool
+
+__all__ = ["Effect", "Tool", "ToolRegistry", "tool"]

@@ -1,0 +1,45 @@
+"""The tools that a run may call, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+
+from treadle.core.errors import ConfigError, ToolError
+from treadle.tools.tool import Tool
+
+
+class ToolRegistry(Mapping[str, Tool]):
+    """Tools by name, in the order in which they were given; names are unique.
+
+    Raises ConfigError (`duplicate_tool`, `bad_tool`).
+    """
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        for each in tools:
+            if not isinstance(each, Tool):
+                raise ConfigError(
+                    "bad_tool", f"{each!r} is not a tool; put @tool on the function"
+                )
+            if each.name in self._tools:
+                raise ConfigError("duplicate_tool", f"there are two tools named '{each.name}'")
+            self._tools[each.name] = each
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def find(self, name: str) -> Tool:
+        """The tool `name`. Raises ToolError (`unknown_tool`) that suggests similar names."""
+        found = self._tools.get(name)
+        if found is not None:
+            return found
+        close = difflib.get_close_matches(name[:100], self._tools, n=3)
+        advice = f"; did you mean {', '.join(close)}?" if close else ""
+        raise ToolError("unknown_tool", f"there is no tool '{name[:100]}'{advice}")

@@ -1,0 +1,218 @@
+"""From a function's type hints and docstring to schemas and checks, through pydantic."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NotRequired, Required, get_type_hints
+
+import docstring_parser
+from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core import CoreSchema, PydanticSerializationError
+from typing_extensions import TypedDict
+
+from treadle.core.errors import ConfigError, ToolError
+from treadle.core.json_value import JsonSchema, JsonValue
+
+_PLAIN = (str, int, bool, type(None))
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    """Titles repeat the names and cost tokens in every prompt."""
+
+    def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+        return _without_titles(super().generate(schema, mode))
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            kept[key] = {name: _without_titles(each) for name, each in value.items()}
+        elif key == "title" and isinstance(value, str):
+            continue
+        elif key not in ("default", "const", "enum", "examples"):
+            kept[key] = _walk(value)
+        else:
+            kept[key] = value
+    return kept
+
+
+def _walk(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_titles(value)
+    if isinstance(value, list):
+        return [_walk(each) for each in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """Names, types and checks of a tool's arguments and output.
+
+    parameters: JSON schema of the arguments object.
+    returns: JSON schema of the output; empty when anything may come.
+    names, required: the parameters in order, and those that have no default.
+    """
+
+    parameters: JsonSchema
+    returns: JsonSchema
+    names: tuple[str, ...]
+    required: frozenset[str]
+    _complete: TypeAdapter[dict[str, Any]]
+    _partial: TypeAdapter[dict[str, Any]]
+    _returned: TypeAdapter[Any]
+    _plain_output: type | None
+
+    def check(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`arguments` in the types that the function wants.
+
+        Raises ToolError (`invalid_arguments`) naming every argument that does not fit.
+        """
+        try:
+            return self._complete.validate_python(dict(arguments))
+        except ValidationError as error:
+            raise ToolError("invalid_arguments", f"'{tool}': {_explain(error)}") from None
+
+    def check_known(self, tool: str, known: Mapping[str, Any], open_names: frozenset[str]) -> None:
+        """Check a call of which only some values are known yet.
+
+        known: the arguments whose values are literal; open_names: those that come later.
+        Raises ToolError (`invalid_arguments`).
+        """
+        for name in open_names - set(self.names):
+            raise ToolError("invalid_arguments", f"'{tool}': {name}: there is no such parameter")
+        missing = self.required - set(known) - open_names
+        if missing:
+            listed = ", ".join(name for name in self.names if name in missing)
+            raise ToolError("invalid_arguments", f"'{tool}': missing: {listed}")
+        try:
+            self._partial.validate_python(dict(known))
+        except ValidationError as error:
+            raise ToolError("invalid_arguments", f"'{tool}': {_explain(error)}") from None
+
+    def output(self, tool: str, result: object) -> JsonValue:
+        """`result` as a JSON value of the declared type. Raises ToolError (`invalid_output`)."""
+        kind = type(result)
+        if kind is self._plain_output and kind in _PLAIN:
+            return result  # type: ignore[return-value]
+        try:
+            checked = self._returned.validate_python(result)
+            value = self._returned.dump_python(checked, mode="json", warnings="error")
+            if isinstance(value, float):
+                if not math.isfinite(value):
+                    raise ValueError(f"{value} is not a JSON value")
+            elif not isinstance(value, _PLAIN):
+                # The one complete check that the value survives a journal or a socket.
+                json.dumps(value, allow_nan=False)
+        except ValidationError as error:
+            raise ToolError("invalid_output", f"'{tool}' returned {_explain(error)}") from None
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+            raise ToolError("invalid_output", f"'{tool}' returned no JSON value: {error}") from None
+        return value  # type: ignore[no-any-return]
+
+
+def signature_of(function: Callable[..., object], name: str) -> Signature:
+    """Read the signature of `function`.
+
+    Raises ConfigError (`bad_tool`) for a function that cannot be described: parameters that are
+    positional-only or variadic, or types that have no JSON schema.
+    """
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigError("bad_tool", f"tool '{name}': its type hints: {error}") from None
+    documented = _documented_parameters(function)
+    complete: dict[str, Any] = {}
+    partial: dict[str, Any] = {}
+    required: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            raise ConfigError(
+                "bad_tool",
+                f"tool '{name}': '{parameter}' cannot be passed by name; give every argument a name",
+            )
+        annotation = _described(parameter, hints.get(parameter.name, Any), documented)
+        partial[parameter.name] = NotRequired[annotation]
+        if parameter.default is parameter.empty:
+            required.append(parameter.name)
+            complete[parameter.name] = Required[annotation]
+        else:
+            complete[parameter.name] = NotRequired[annotation]
+    returned = hints.get("return", Any)
+    try:
+        arguments = _typed_dict(name, complete)
+        output = TypeAdapter(returned)
+        parameters = arguments.json_schema(schema_generator=_WithoutTitles)
+        returns = output.json_schema(mode="serialization", schema_generator=_WithoutTitles)
+        partial_arguments = _typed_dict(name, partial)
+    except (
+        PydanticSchemaGenerationError,
+        PydanticInvalidForJsonSchema,
+        PydanticUserError,
+    ) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError("bad_tool", f"tool '{name}': {reason}") from None
+    parameters.setdefault("properties", {})
+    parameters["additionalProperties"] = False
+    return Signature(
+        parameters=parameters,
+        returns=returns,
+        names=tuple(complete),
+        required=frozenset(required),
+        _complete=arguments,
+        _partial=partial_arguments,
+        _returned=output,
+        _plain_output=returned if returned in _PLAIN else None,
+    )
+
+
+def described(function: Callable[..., object]) -> str:
+    """The docstring of `function` without its sections on parameters and results."""
+    parsed = docstring_parser.parse(inspect.getdoc(function) or "")
+    parts = (parsed.short_description, parsed.long_description)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _typed_dict(name: str, fields: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
+    # A TypedDict and not create_model: a model cannot have fields named `json` or `schema`.
+    made = TypedDict(re.sub(r"\W", "_", name), fields)  # type: ignore[operator]
+    made.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return TypeAdapter(made)
+
+
+def _described(
+    parameter: inspect.Parameter, annotation: object, documented: Mapping[str, str]
+) -> Any:
+    extra: dict[str, Any] = {}
+    if parameter.default is not parameter.empty:
+        try:
+            extra["default"] = json.loads(json.dumps(parameter.default, allow_nan=False))
+        except (TypeError, ValueError):
+            extra = {}
+    field = Field(description=documented.get(parameter.name), json_schema_extra=extra or None)
+    return Annotated[annotation, field]
+
+
+def _documented_parameters(function: Callable[..., object]) -> dict[str, str]:
+    parsed = docstring_parser.parse(inspect.getdoc(function) or "")
+    return {
+        param.arg_name: " ".join(param.description.split())
+        for param in parsed.params
+        if param.description
+    }
+
+
+def _explain(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'a value'}: {problem['msg'].lower()}"
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
+    shown = "; ".join(problems[:5])
+    return shown if len(problems) <= 5 else f"{shown}; and {len(problems) - 5} more"
