@@ -25,6 +25,7 @@ def tool(
     effect: Effect | str = Effect.READ,
     timeout: float | None = None,
     concurrency: int | None = None,
+    calls_model: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -37,6 +38,7 @@ def tool(
     effect: Effect | str = Effect.READ,
     timeout: float | None = None,
     concurrency: int | None = None,
+    calls_model: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function, sync or async, a Tool.
 
@@ -47,12 +49,13 @@ def tool(
     effect: "pure", "read" (default), "write" or "irreversible"; see `Effect`.
     timeout: seconds for one call.
     concurrency: how many calls may run at once in a run.
+    calls_model: whether a call asks a language model.
 
     Raises ConfigError (`bad_tool`) for what cannot be described to a model.
     """
 
     def make(function: Callable[..., Any]) -> Tool:
-        tool_name = name or getattr(function, "__name__", "")
+        tool_name: str = name or getattr(function, "__name__", "")
         if not TOOL_NAME.fullmatch(tool_name):
             raise ConfigError(
                 "bad_tool",
@@ -78,6 +81,7 @@ def tool(
             effect=effect_class,
             timeout=timeout,
             concurrency=concurrency,
+            calls_model=calls_model,
         )
 
     return make if function is None else make(function)

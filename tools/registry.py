@@ -19,9 +19,7 @@ class ToolRegistry(Mapping[str, Tool]):
         self._tools: dict[str, Tool] = {}
         for each in tools:
             if not isinstance(each, Tool):
-                raise ConfigError(
-                    "bad_tool", f"{each!r} is not a tool; put @tool on the function"
-                )
+                raise ConfigError("bad_tool", f"{each!r} is not a tool; put @tool on the function")
             if each.name in self._tools:
                 raise ConfigError("duplicate_tool", f"there are two tools named '{each.name}'")
             self._tools[each.name] = each

@@ -136,7 +136,7 @@ def signature_of(function: Callable[..., object], name: str) -> Signature:
         if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise ConfigError(
                 "bad_tool",
-                f"tool '{name}': '{parameter}' cannot be passed by name; give every argument a name",
+                f"tool '{name}': '{parameter}' cannot be passed by name; name every argument",
             )
         annotation = _described(parameter, hints.get(parameter.name, Any), documented)
         partial[parameter.name] = NotRequired[annotation]

@@ -35,6 +35,7 @@ class Tool:
     effect: what a call does to the world.
     timeout: seconds for one call, None for DEFAULT_TIMEOUT.
     concurrency: how many calls may run at once in a run, None for no limit of its own.
+    calls_model: whether a call asks a language model; the serving layer is told what is to come.
 
     Calling a Tool calls its function; inside a `@workflow` it adds a step instead.
     """
@@ -47,6 +48,7 @@ class Tool:
     effect: Effect = Effect.READ
     timeout: float | None = None
     concurrency: int | None = None
+    calls_model: bool = False
 
     @property
     def parameters(self) -> JsonSchema:
@@ -69,7 +71,9 @@ class Tool:
             return trace(self, args, kwargs)
         return self.function(*args, **kwargs)
 
-    async def call(self, arguments: Mapping[str, Any], *, timeout: float | None = None) -> JsonValue:
+    async def call(
+        self, arguments: Mapping[str, Any], *, timeout: float | None = None
+    ) -> JsonValue:
         """Check `arguments`, call the function and return its output as a JSON value.
 
         timeout: seconds, in place of the tool's own.

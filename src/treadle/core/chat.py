@@ -79,7 +79,7 @@ class Usage:
         )
 
     def as_json(self) -> dict[str, int]:
-        """`{"prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "model_calls"}`."""
+        """The counts by name, with `total_tokens` and `model_calls`."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,

@@ -114,12 +114,12 @@ class ApprovalRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAnswered(Event):
-    """The decision on an approval. `by` says who decided: "policy", "person" or "nobody"."""
+    """The decision on an approval. `by` is "nobody" where there was nobody to ask."""
 
     plan_hash: str
     step_ids: tuple[str, ...]
     approved: bool
-    by: Literal["policy", "person", "nobody"]
+    by: Literal["approver", "nobody"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,21 +133,28 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepProgress(Event):
-    """`done` of the `total` items of a fan-out have ended."""
+    """The item `index` (from 0) of a fan-out has ended; `done` of `total` have.
+
+    `output` or `error` are the item's.
+    """
 
     step_id: str
     done: int
     total: int
+    index: int
+    output: Payload | None = None
+    error: ErrorInfo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRetrying(Event):
-    """An attempt failed and another follows after `delay` seconds."""
+    """An attempt failed and another follows after `delay` seconds; `index` in a fan-out."""
 
     step_id: str
     attempt: int
     delay: float
     error: ErrorInfo
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ that a model which never ends cannot hang a run, and records the call as an even
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -44,6 +45,9 @@ class ModelDeadlines:
 
 DEFAULT_DEADLINES = ModelDeadlines()
 
+_CLOSE_SECONDS = 5.0
+_log = logging.getLogger("treadle.models")
+
 
 async def stream_model(
     model: ChatModel,
@@ -51,7 +55,7 @@ async def stream_model(
     *,
     purpose: str,
     deadlines: ModelDeadlines = DEFAULT_DEADLINES,
-) -> AsyncIterator[ChatDelta]:
+) -> AsyncGenerator[ChatDelta, None]:
     """Stream the reply of `model` to `request`, on behalf of the current program.
 
     purpose: "plan", "repair", "join", "step" or "agent"; recorded and sent as a hint.
@@ -92,14 +96,18 @@ async def stream_model(
             raise ModelError(
                 "model_stream_cut", f"the reply of {model.name} broke off", retryable=True
             )
+    except (GeneratorExit, asyncio.CancelledError):
+        # After the last delta this is how every caller leaves.
+        if not finished:
+            error = ErrorInfo("cancelled", f"the call of {model.name} was given up by its caller")
+        raise
     except BaseException as failure:
         error = ErrorInfo.of(failure)
         raise
     finally:
         if program is not None:
-            if not finished and not usage.completion_tokens:
-                # A call that was cut still cost something; four characters are about one token.
-                usage = replace(usage, completion_tokens=characters // 4)
+            if first is not None and not finished:
+                usage = _estimated(request, characters)
             program.budget.settle_tokens(usage.total_tokens)
             program.log.append(
                 ModelCalled(
@@ -144,6 +152,12 @@ async def collect(deltas: AsyncIterator[ChatDelta]) -> ChatReply:
     raise ModelError("model_stream_cut", "the model's reply broke off", retryable=True)
 
 
+def _estimated(request: ChatRequest, characters: int) -> Usage:
+    """What a call cost that was cut before it said so; four characters are about one token."""
+    prompt = sum(len(message.content) for message in request.messages)
+    return Usage(prompt_tokens=prompt // 4, completion_tokens=characters // 4, calls=1)
+
+
 def _extended(call: ToolCall | None, delta: ToolCallDelta) -> ToolCall:
     call = call or ToolCall(id="", name="", arguments="")
     return ToolCall(
@@ -163,7 +177,7 @@ def _within_budget(request: ChatRequest, program: Program, purpose: str) -> Chat
 
 async def _with_deadlines(
     model: ChatModel, request: ChatRequest, deadlines: ModelDeadlines
-) -> AsyncIterator[ChatDelta]:
+) -> AsyncGenerator[ChatDelta, None]:
     loop = asyncio.get_running_loop()
     last_moment = loop.time() + deadlines.total
     stream = model.stream(request)
@@ -188,4 +202,13 @@ async def _with_deadlines(
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
+            await _close_in_time(close)
+
+
+async def _close_in_time(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a model's stream; one that does not let go is left behind rather than waited for."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
             await close()
+    except TimeoutError:
+        _log.warning("a model's stream did not close within %g s", _CLOSE_SECONDS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from treadle.core.budget import BudgetMeter
-    from treadle.core.events import EventLog
+    from treadle.core.event_log import EventLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,12 +77,16 @@ def _read(config_file: Path) -> dict[str, str]:
         document = tomllib.loads(config_file.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError("bad_config_file", f"{config_file}: {error}") from None
     for name, value in document.items():
-        if name not in ENVIRONMENT or not isinstance(value, str | int | float):
+        if name not in ENVIRONMENT:
             raise ConfigError(
                 "bad_config_file",
                 f"{config_file}: '{name}' is not a setting; known are {', '.join(ENVIRONMENT)}",
+            )
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ConfigError(
+                "bad_config_file", f"{config_file}: '{name}' is to be a text or a number"
             )
     return {name: str(value) for name, value in document.items()}

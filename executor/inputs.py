@@ -1,0 +1,88 @@
+"""Where a step's inputs come from while a run goes on: the outputs of the steps before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from treadle.core.errors import ToolError
+from treadle.core.json_value import JsonValue
+from treadle.executor.node import Node, State
+from treadle.planner.reference import Parsed, Reference, Template, resolve
+from treadle.planner.step import OnFailure
+from treadle.tools.artifacts import ArtifactStore
+
+
+class Inputs:
+    """Resolves references against the nodes of a run."""
+
+    def __init__(self, nodes: Mapping[str, Node], artifacts: ArtifactStore) -> None:
+        self._nodes = nodes
+        self._artifacts = artifacts
+
+    def output(self, step_id: str) -> JsonValue:
+        """The output of a step that has one."""
+        return self._artifacts.load(self._nodes[step_id].output)
+
+    def arguments(self, node: Node, index: int | None) -> dict[str, JsonValue]:
+        """The arguments of `node`, for item `index` of its fan-out.
+
+        Raises ToolError (`reference_not_found`).
+        """
+        members = node.step.arguments.members
+        if index is None:
+            return {name: resolve(value, self.output) for name, value in members}
+        assert node.fan_out is not None
+        item = node.fan_out.items[index]
+
+        def lookup(name: str) -> JsonValue:
+            if name == "item":
+                return item
+            return index if name == "index" else self.output(name)
+
+        return {name: resolve(value, lookup) for name, value in members}
+
+    def condition_holds(self, node: Node) -> bool:
+        """Whether the step's `when` holds. Raises ToolError (`bad_condition`, ...)."""
+        return node.step.when is None or node.step.when.holds(self.output)
+
+    def items(self, node: Node) -> list[JsonValue]:
+        """The items that the step fans out over. Raises ToolError (`for_each_not_a_list`)."""
+        assert node.step.for_each is not None
+        items = resolve(node.step.for_each, self.output)
+        if not isinstance(items, list):
+            raise ToolError(
+                "for_each_not_a_list", f"for_each needs a list, not a {type(items).__name__}"
+            )
+        return items
+
+    def answer(self, template: Parsed) -> JsonValue:
+        """The answer. A step that a condition skipped reads as nothing; one that failed says so.
+
+        Raises ToolError (`reference_not_found`).
+        """
+        if isinstance(template, Reference):
+            return self._answer_part(template) if self._has_output(template.step) else None
+        if isinstance(template, Template):
+            parts = tuple(self._available(part) for part in template.parts)
+            return resolve(Template(tuple(part for part in parts if part != "")), self.output)
+        return resolve(template, self._lenient)
+
+    def _answer_part(self, reference: Reference) -> JsonValue:
+        return resolve(reference, self.output)
+
+    def _available(self, part: str | Reference) -> str | Reference:
+        if isinstance(part, str) or self._has_output(part.step):
+            return part
+        node = self._nodes[part.step]
+        if node.by_condition:
+            return ""
+        return f"(not available: {node.error.code if node.error else node.state.name.lower()})"
+
+    def _lenient(self, step_id: str) -> JsonValue:
+        return self.output(step_id) if self._has_output(step_id) else None
+
+    def _has_output(self, step_id: str) -> bool:
+        node = self._nodes[step_id]
+        return node.state is State.SUCCEEDED or (
+            node.state is State.FAILED and node.step.on_failure is OnFailure.VALUE
+        )

@@ -1,0 +1,81 @@
+"""What the executor knows of a step while a run goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from treadle.core.errors import ErrorInfo
+from treadle.core.json_value import JsonValue
+from treadle.planner.step import Step
+from treadle.tools import Tool
+from treadle.tools.artifacts import Kept
+
+
+class State(Enum):
+    """Where a step stands.
+
+    pending: waits for steps that it needs. held: has its inputs, waits for the whole plan or an
+    approval. ready: may start. running: has started. blocked: needs a step that failed with the
+    policy `replan`, and waits for a patch. The others are final.
+    """
+
+    PENDING = auto()
+    HELD = auto()
+    READY = auto()
+    RUNNING = auto()
+    BLOCKED = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+    SKIPPED = auto()
+    CANCELLED = auto()
+    WAITING = auto()
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.SKIPPED, State.CANCELLED, State.WAITING})
+NOT_STARTED = frozenset({State.PENDING, State.HELD, State.READY, State.BLOCKED})
+
+
+@dataclass(slots=True, eq=False)
+class FanOut:
+    """The items of a `for_each` under way."""
+
+    items: list[JsonValue]
+    outputs: list[JsonValue]
+    done: int = 0
+    running: int = 0
+    next: int = 0
+    failure: ErrorInfo | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A step with its state. `order` is its place in the plan, `rank` its remaining path."""
+
+    step: Step
+    tool: Tool
+    order: int
+    state: State = State.PENDING
+    unmet: int = 0
+    dependents: list[Node] = field(default_factory=list)
+    rank: float = 0.0
+    output: Kept = None
+    error: ErrorInfo | None = None
+    fan_out: FanOut | None = None
+    by_condition: bool = False
+    """Skipped because a `when` did not hold, here or above: nothing went wrong."""
+    fatal: bool = False
+    """Failed in a way that makes the run fail, unless a patch or an answer takes care of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One attempt of a step, or of one item of its fan-out, at its tool."""
+
+    node: Node
+    index: int | None = None
+    attempt: int = 1
+    abandoned: bool = False
+    """It ignored its cancellation; whatever it still gives does not count."""
+    deadline: float = float("inf")
+    """Loop time after which the call is given up, even if it ignores its cancellation."""

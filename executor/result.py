@@ -1,0 +1,153 @@
+"""The result of a run: a fold over its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from treadle.core.chat import Usage
+from treadle.core.clock import iso_time
+from treadle.core.errors import ErrorInfo
+from treadle.core.events import (
+    Event,
+    ModelCalled,
+    Payload,
+    PlanReady,
+    RunFinished,
+    RunStatus,
+    StepDropped,
+    StepFinished,
+    StepPlanned,
+    StepStarted,
+    StepStatus,
+)
+from treadle.core.json_value import JsonValue
+from treadle.planner.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of a step; times in seconds since 1970, None where it never started or ended.
+
+    status is None while the step has not ended.
+    """
+
+    id: str
+    tool: str
+    status: StepStatus | None = None
+    started: float | None = None
+    finished: float | None = None
+    output: JsonValue = None
+    error: ErrorInfo | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """`{"id", "tool", "status", "started", "finished", "output" | "error"}`."""
+        document: dict[str, JsonValue] = {
+            "id": self.id,
+            "tool": self.tool,
+            "status": self.status,
+            "started": None if self.started is None else iso_time(self.started),
+            "finished": None if self.finished is None else iso_time(self.finished),
+        }
+        if self.error is None or self.output is not None:
+            document["output"] = self.output
+        if self.error is not None:
+            document["error"] = {**self.error.as_json()}
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to.
+
+    answer: the answer, a JSON value; `output` is the same as the `output_type` that was asked for.
+    plan: the last version of the plan, None when there is none.
+    usage: tokens and calls of the whole run, nested ones included.
+    events: the record that everything else here is read from.
+    """
+
+    run_id: str
+    status: RunStatus | None = None
+    answer: JsonValue = None
+    plan: Plan | None = None
+    steps: tuple[StepResult, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    error: ErrorInfo | None = None
+    events: tuple[Event, ...] = ()
+    output: Any = None
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event], output: object = None) -> RunResult:
+        """Fold the events of one run, complete or not."""
+        fold = _Fold()
+        kept = tuple(events)
+        for event in kept:
+            fold.take(event)
+        return cls(
+            run_id=kept[0].run_id if kept else "",
+            status=fold.status,
+            answer=_value(fold.answer),
+            plan=None if fold.plan is None else Plan.from_wire(fold.plan.value),
+            steps=tuple(fold.steps.values()),
+            usage=fold.usage,
+            error=fold.error,
+            events=kept,
+            output=output,
+        )
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The object that the CLI prints for `--json`."""
+        document: dict[str, JsonValue] = {
+            "run_id": self.run_id,
+            "status": self.status,
+            "answer": self.answer,
+            "plan": None if self.plan is None else self.plan.wire(),
+            "steps": [step.as_json() for step in self.steps],
+            "usage": {**self.usage.as_json()},
+        }
+        if self.error is not None:
+            document["error"] = {**self.error.as_json()}
+        return document
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.steps: dict[str, StepResult] = {}
+        self.status: RunStatus | None = None
+        self.answer: Payload | None = None
+        self.plan: Payload | None = None
+        self.usage = Usage()
+        self.error: ErrorInfo | None = None
+
+    def take(self, event: Event) -> None:
+        match event:
+            case StepPlanned():
+                self.steps[event.step_id] = StepResult(event.step_id, event.tool)
+            case StepDropped():
+                self.steps.pop(event.step_id, None)
+            case StepStarted():
+                step = self.steps[event.step_id]
+                if step.started is None:
+                    self.steps[event.step_id] = StepResult(step.id, step.tool, started=event.at)
+            case StepFinished():
+                step = self.steps[event.step_id]
+                self.steps[event.step_id] = StepResult(
+                    step.id,
+                    step.tool,
+                    event.status,
+                    step.started,
+                    event.at,
+                    _value(event.output),
+                    event.error,
+                )
+            case ModelCalled():
+                self.usage += event.usage
+            case PlanReady():
+                self.plan = event.plan
+            case RunFinished():
+                self.status, self.answer, self.error = event.status, event.answer, event.error
+
+
+def _value(payload: Payload | None) -> JsonValue:
+    return None if payload is None else payload.value

@@ -1,0 +1,115 @@
+"""Artifacts: large outputs, kept in files and passed by reference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from treadle.core.json_value import JsonValue, compact_json
+
+THRESHOLD = 128 * 1024
+"""Characters of JSON above which an output becomes an artifact."""
+
+_PREVIEW = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A stored output: where it is, what it weighs, how it begins."""
+
+    digest: str
+    path: Path
+    bytes: int
+    preview: str
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """What events and results carry in place of the value."""
+        return {
+            "artifact": f"sha256:{self.digest}",
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "preview": self.preview,
+        }
+
+
+Kept: TypeAlias = "JsonValue | Artifact"
+"""An output as a run holds it."""
+
+
+class ArtifactStore:
+    """Keeps outputs by content in `folder`; a private temporary folder by default.
+
+    A temporary folder goes with `close`; a given one stays.
+    """
+
+    def __init__(self, folder: Path | None = None, threshold: int = THRESHOLD) -> None:
+        self._folder = folder
+        self._temporary: Path | None = None
+        self._threshold = threshold
+
+    def keep(self, value: JsonValue) -> Kept:
+        """`value` itself when it is small, else an Artifact that holds it."""
+        if not _weighs_more(value, self._threshold):
+            return value
+        text = compact_json(value)
+        data = text.encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._place() / f"{digest}.json"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(data)
+            partial.replace(path)
+        shown = value if isinstance(value, str) else text
+        return Artifact(digest, path, len(data), shown[:_PREVIEW])
+
+    def load(self, kept: Kept) -> JsonValue:
+        """The value that `keep` was given."""
+        if not isinstance(kept, Artifact):
+            return kept
+        value: JsonValue = json.loads(kept.path.read_bytes().decode("utf-8", "surrogatepass"))
+        return value
+
+    def close(self) -> None:
+        """Delete the temporary folder, if one was made."""
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def _place(self) -> Path:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return self._folder
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="treadle-artifacts-"))
+        return self._temporary
+
+
+def as_json(kept: Kept) -> JsonValue:
+    """What events and results carry for an output."""
+    return kept.as_json() if isinstance(kept, Artifact) else kept
+
+
+def _weighs_more(value: JsonValue, limit: int) -> bool:
+    """Whether the JSON of `value` has more than about `limit` characters; stops counting there."""
+    weight = 0
+    pending: list[JsonValue] = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            weight += len(each) + 2
+        elif isinstance(each, dict):
+            weight += sum(map(len, each)) + 4 * len(each) + 2
+            pending.extend(each.values())
+        elif isinstance(each, list):
+            weight += len(each) + 2
+            pending.extend(each)
+        else:
+            weight += 4
+        if weight > limit:
+            return True
+    return False
