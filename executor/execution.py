@@ -490,6 +490,19 @@ class Execution:
         self.cancelled = True
         self._stop()
 
+    def abort(self) -> None:
+        """Stop everything because the run has failed outside of its steps."""
+        self._stop()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether everything was told to stop."""
+        return self._stopping
+
+    def held(self) -> bool:
+        """Whether steps wait for an approval that nobody gave."""
+        return any(node.state is State.HELD for node in self._nodes.values())
+
     def finish(self) -> State:
         """Give every remaining step its final state; return the run's.
 

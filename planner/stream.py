@@ -99,6 +99,8 @@ class PlanStream:
             if self._builder is None and not self._seek():
                 break
             parts += self._parse(final=final)
+            if self._builder is not None:
+                break  # in the middle of an object: the rest waits for more text
         return parts
 
     def _seek(self) -> bool:

@@ -1,1 +1,128 @@
-"""Treadle: tasks become DAGs, DAGs run in parallel."""
+"""Treadle: tasks become DAGs, DAGs run in parallel.
+
+Everything public is named here and loads when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from treadle.agents.agent import Agent, AgentResult
+    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runtime import Runtime
+    from treadle.agents.session import ChatSession
+    from treadle.core.budget import Budget
+    from treadle.core.chat import ChatModel, Message, Usage
+    from treadle.core.errors import (
+        BudgetExceeded,
+        ConfigError,
+        ErrorInfo,
+        InputError,
+        ModelError,
+        PlanError,
+        RunError,
+        ToolError,
+        TreadleError,
+    )
+    from treadle.core.events import Event
+    from treadle.executor.approval import ApprovalRequest, Approve, approve_all
+    from treadle.executor.result import RunResult, StepResult
+    from treadle.planner.patch import PlanPatch
+    from treadle.planner.plan import Plan
+    from treadle.planner.step import OnFailure, Retry, Step
+    from treadle.planner.workflow import INDEX, ITEM, Handle, Workflow, step, workflow
+    from treadle.tools.decorator import tool
+    from treadle.tools.effect import Effect
+    from treadle.tools.registry import ToolRegistry
+    from treadle.tools.tool import Tool
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "agents.agent": ("Agent", "AgentResult"),
+    "agents.run_stream": ("RunStream",),
+    "agents.runtime": ("Runtime",),
+    "agents.session": ("ChatSession",),
+    "core.budget": ("Budget",),
+    "core.chat": ("ChatModel", "Message", "Usage"),
+    "core.errors": (
+        "BudgetExceeded",
+        "ConfigError",
+        "ErrorInfo",
+        "InputError",
+        "ModelError",
+        "PlanError",
+        "RunError",
+        "ToolError",
+        "TreadleError",
+    ),
+    "core.events": ("Event",),
+    "executor.approval": ("ApprovalRequest", "Approve", "approve_all"),
+    "executor.result": ("RunResult", "StepResult"),
+    "planner.patch": ("PlanPatch",),
+    "planner.plan": ("Plan",),
+    "planner.step": ("OnFailure", "Retry", "Step"),
+    "planner.workflow": ("INDEX", "ITEM", "Handle", "Workflow", "step", "workflow"),
+    "tools.decorator": ("tool",),
+    "tools.effect": ("Effect",),
+    "tools.registry": ("ToolRegistry",),
+    "tools.tool": ("Tool",),
+}
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "INDEX",
+    "ITEM",
+    "Agent",
+    "AgentResult",
+    "ApprovalRequest",
+    "Approve",
+    "Budget",
+    "BudgetExceeded",
+    "ChatModel",
+    "ChatSession",
+    "ConfigError",
+    "Effect",
+    "ErrorInfo",
+    "Event",
+    "Handle",
+    "InputError",
+    "Message",
+    "ModelError",
+    "OnFailure",
+    "Plan",
+    "PlanError",
+    "PlanPatch",
+    "Retry",
+    "RunError",
+    "RunResult",
+    "RunStream",
+    "Runtime",
+    "Step",
+    "StepResult",
+    "Tool",
+    "ToolError",
+    "ToolRegistry",
+    "TreadleError",
+    "Usage",
+    "Workflow",
+    "approve_all",
+    "step",
+    "tool",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _WHERE.get(name)
+    if home is None:
+        raise AttributeError(f"module 'treadle' has no attribute {name!r}")
+    value: object = getattr(import_module(f"treadle.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -34,22 +34,33 @@ class Budget:
 
 
 class BudgetMeter:
-    """Counts what a run used and refuses the next call when a limit is reached."""
+    """Counts what a run used and refuses the next call when a limit is reached.
 
-    __slots__ = ("_budget", "_clock", "_started", "steps", "tokens")
+    outer: the meter of the run that this one is part of; everything counts there too.
+    """
 
-    def __init__(self, budget: Budget, clock: Clock) -> None:
+    __slots__ = ("_budget", "_clock", "_outer", "_started", "steps", "tokens")
+
+    def __init__(self, budget: Budget, clock: Clock, outer: BudgetMeter | None = None) -> None:
         self._budget = budget
+        self._outer = outer
         self._clock = clock
         self._started = clock.monotonic()
         self.steps = 0
         self.tokens = 0
 
+    def within(self, outer: BudgetMeter) -> BudgetMeter:
+        """The same limits, for a run inside the run of `outer`."""
+        return BudgetMeter(self._budget, self._clock, outer)
+
     @property
     def remaining_tokens(self) -> int | None:
-        """Tokens left, at least 0; None without a limit."""
+        """Tokens left here and in the outer runs, at least 0; None without a limit."""
         limit = self._budget.tokens
-        return None if limit is None else max(0, limit - self.tokens)
+        here = None if limit is None else max(0, limit - self.tokens)
+        outer = None if self._outer is None else self._outer.remaining_tokens
+        left = [each for each in (here, outer) if each is not None]
+        return min(left, default=None)
 
     def reserve_step(self) -> None:
         """Count one step execution. Raises BudgetExceeded instead when none is left."""
@@ -57,6 +68,8 @@ class BudgetMeter:
         limit = self._budget.steps
         if limit is not None and self.steps >= limit:
             raise BudgetExceeded("steps", limit, self.steps)
+        if self._outer is not None:
+            self._outer.reserve_step()
         self.steps += 1
 
     def reserve_model_call(self) -> None:
@@ -65,10 +78,14 @@ class BudgetMeter:
         limit = self._budget.tokens
         if limit is not None and self.tokens >= limit:
             raise BudgetExceeded("tokens", limit, self.tokens)
+        if self._outer is not None:
+            self._outer.reserve_model_call()
 
     def settle_tokens(self, tokens: int) -> None:
         """Book the tokens that a call used."""
         self.tokens += tokens
+        if self._outer is not None:
+            self._outer.settle_tokens(tokens)
 
     def _refuse_late(self) -> None:
         limit = self._budget.seconds

@@ -84,8 +84,9 @@ def _outcome(context: Context, function: Callable[[], object]) -> tuple[Any, Bas
 
 
 _threads = CallThreads()
-# A forked child has this list, but none of the threads in it.
-os.register_at_fork(after_in_child=lambda: _threads.idle.clear())
+if hasattr(os, "register_at_fork"):
+    # A forked child has this list, but none of the threads in it.
+    os.register_at_fork(after_in_child=lambda: _threads.idle.clear())
 
 
 async def run_in_thread(

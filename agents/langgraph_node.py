@@ -1,0 +1,62 @@
+"""A Runtime as a node of anybody's LangGraph graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from treadle.core.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from treadle.agents.runtime import Runtime
+
+
+class RuntimeNode:
+    """`graph.add_node("work", runtime.as_langgraph_node())`.
+
+    Reads the task from the state's key `task`, or, where the state has `messages`, from the last
+    one; writes the answer to `answer` and, where it read messages, appends an AI message.
+
+    task, answer: the keys, where yours are called differently.
+
+    Raises InputError (`no_task`) for a state without a task, and RunError (`run_failed`,
+    `run_cancelled`, `run_waiting`) for a run that gives no answer: LangGraph's own retry and error
+    handling then apply.
+    """
+
+    def __init__(self, runtime: Runtime, *, task: str = "task", answer: str = "answer") -> None:
+        self._runtime = runtime
+        self._task_key = task
+        self._answer_key = answer
+
+    async def __call__(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        task = state.get(self._task_key)
+        messages = state.get("messages") or []
+        from_messages = not task and bool(messages)
+        if from_messages:
+            task = _text_of(messages[-1])
+        if not isinstance(task, str) or not task:
+            raise InputError("no_task", f"the state has neither '{self._task_key}' nor messages")
+        result = await self._runtime.run(task)
+        if result.status != "succeeded":
+            reason = result.error or "no reason given"
+            raise RunError(f"run_{result.status}", f"the run {result.run_id}: {reason}")
+        update: dict[str, Any] = {}
+        if from_messages:
+            from langchain_core.messages import AIMessage
+
+            from treadle.core.json_value import as_text
+
+            update["messages"] = [AIMessage(as_text(result.answer))]
+            if self._answer_key not in state:
+                return update
+        update[self._answer_key] = result.answer
+        return update
+
+
+def _text_of(message: object) -> object:
+    if isinstance(message, Mapping):
+        return message.get("content")
+    if isinstance(message, tuple):
+        return message[-1]
+    return getattr(message, "content", None)

@@ -1,0 +1,85 @@
+"""A run that goes on while its events are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from treadle.agents.pipeline import Pipeline
+from treadle.core.errors import RunError
+from treadle.core.events import Event
+from treadle.executor import RunResult
+
+
+class RunStream:
+    """`async with runtime.stream(task) as run: async for event in run: ...`
+
+    Events come in order, the first one first however late the loop begins; the loop ends with
+    RunFinished. Leaving the block earlier cancels the run. `result` is there after the loop.
+    """
+
+    def __init__(self, pipeline: Pipeline, running: set[RunStream]) -> None:
+        self._pipeline = pipeline
+        self._running = running
+        self._ended = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self._task: asyncio.Task[RunResult] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self._pipeline.log.run_id
+
+    @property
+    def events(self) -> list[Event]:
+        """The events so far."""
+        return self._pipeline.log.events
+
+    @property
+    def result(self) -> RunResult:
+        """The result. Raises RunError (`run_not_finished`) while the run goes on."""
+        if self._task is None or not self._task.done():
+            raise RunError("run_not_finished", "read the events to their end first")
+        return self._task.result()
+
+    def cancel(self) -> None:
+        """Stop the run: everything it started ends within two seconds, results are kept."""
+        self._pipeline.cancel()
+
+    async def ended(self) -> None:
+        """Return when the run has ended."""
+        await self._ended.wait()
+
+    async def __aenter__(self) -> RunStream:
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._running.add(self)
+        self._task = self._group.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._group is not None
+        assert self._task is not None
+        if not self._task.done():
+            self.cancel()
+        try:
+            await self._group.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            # One task only: its own exception says more than a group around it.
+            raise group.exceptions[0] from None
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._pipeline.log.follow()
+
+    async def _run(self) -> RunResult:
+        try:
+            return await self._pipeline.run()
+        finally:
+            self._running.discard(self)
+            self._ended.set()

@@ -1,0 +1,327 @@
+"""From a task to a plan over the tools on offer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from treadle.core.json_value import JsonValue
+from treadle.serving.offline.clause import Clause
+from treadle.serving.offline.clauses import is_filler, is_preamble, split
+from treadle.serving.offline.draft import Draft, listed, shown
+from treadle.serving.offline.intents.arithmetic import calculate
+from treadle.serving.offline.intents.calendar import date_and_time
+from treadle.serving.offline.intents.comparing import compare_content
+from treadle.serving.offline.intents.listing import exists, list_or_count
+from treadle.serving.offline.intents.measuring import measure_files
+from treadle.serving.offline.intents.pages import fetch_pages
+from treadle.serving.offline.intents.reading import read_files, read_lines
+from treadle.serving.offline.intents.searching import search_files
+from treadle.serving.offline.intents.summarising import summarise
+from treadle.serving.offline.intents.tables import ask_tables
+from treadle.serving.offline.intents.texts import measure_texts
+from treadle.serving.offline.scan import plain, scan
+from treadle.serving.offline.targets import Targets
+from treadle.serving.offline.token import Kind, Token
+from treadle.serving.offline.vocabulary import ANAPHORA, MEASURES
+from treadle.serving.offline.wording import UNREAD, capabilities
+from treadle.serving.offline.writer import PlanWriter
+
+_INTENTS: tuple[Callable[[Clause], Draft | None], ...] = (
+    date_and_time,
+    ask_tables,
+    read_lines,
+    compare_content,
+    summarise,
+    search_files,
+    measure_texts,
+    fetch_pages,
+    measure_files,
+    exists,
+    list_or_count,
+    read_files,
+    calculate,
+)
+_UNSERVED = frozenset(
+    {"translate", "delete", "remove", "send", "create", "make", "book", "play", "draw", "install",
+     "run", "execute", "rename", "move", "copy", "email", "plot", "buy", "sing", "edit", "replace",
+     "generate", "build", "deploy", "remind", "schedule", "commit", "push", "post", "upload",
+     "rewrite", "refactor", "fix", "write", "convert", "append", "overwrite", "modify", "implement"}
+)  # fmt: skip
+"""First words of requests that no reading tool can serve, whatever else they name."""
+_COMPARING = frozenset(
+    {"which", "compare", "longer", "shorter", "longest", "shortest", "larger", "smaller", "bigger",
+     "more", "fewer", "differ", "difference", "same", "rank", "sort", "together", "combined",
+     "identical", "total", "biggest", "largest", "smallest", "most"}
+)  # fmt: skip
+_MAX_TOKENS = 400
+_MAX_PARTS = 200
+_GIVEN_TEXT = re.compile(
+    r"[^:\n]{0,80}\b(?:summar\w+|condense|gist|tl;?dr|shorten|count|how many|statistics|recap)\b"
+    r"[^:\n]{0,80}\b(?:text|following|this|passage|paragraph|sentence)s?\b[^:\n]{0,20}:\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    clause: Clause
+    source: str
+    unserved: bool
+
+
+def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[str, JsonValue]:
+    """The plan for `task` in its wire form; `earlier` is what the user said before it.
+
+    Any text at all has a plan: what is not understood is named in the answer.
+    """
+    parts = _parts(task)
+    if earlier and parts and len(parts) == 1:
+        parts = [_continued(parts[0], earlier)]
+    writer = PlanWriter()
+    unread: list[str] = []
+    missing: dict[str, None] = {}
+    parts, drafts = _merged(parts, _drafts(parts))
+    for at, (part, draft) in enumerate(zip(parts, drafts, strict=True)):
+        if draft is None:
+            unread.append(part.source)
+            continue
+        lacking = [step.tool for step in draft.steps if step.tool not in offered]
+        if lacking:
+            unread.append(part.source)
+            missing |= dict.fromkeys(lacking)
+            continue
+        follows = at + 1 < len(parts) and parts[at + 1].clause.inherited
+        superseded = draft.preparatory and follows and drafts[at + 1] is not None
+        writer.add(draft, answered=not superseded)
+    if not writer.steps:
+        return {"steps": [], "answer": capabilities(task, list(missing))}
+    return writer.wire(_about_unread(unread, list(missing)))
+
+
+def _about_unread(unread: list[str], missing: list[str]) -> str:
+    if not unread:
+        return ""
+    quoted = [f'"{shown(text, 160)}"' for text in unread[:20]]
+    more = f" and {len(unread) - 20} more parts" if len(unread) > 20 else ""
+    tools = f" (tools not on offer here: {shown(listed(missing), 200)})" if missing else ""
+    return f"Not understood, and not done{tools}: {listed(quoted)}{more}. {UNREAD}"
+
+
+def _parts(task: str) -> list[_Part]:
+    given = _GIVEN_TEXT.match(plain(task[:2000]))
+    if given and len(task) > given.end() + 20:
+        return [_given_text(task, given.end())]
+    tokens = scan(task)
+    pieces = [piece for piece in split(tokens) if not is_filler(piece)]
+    parts: list[_Part] = []
+    rest = pieces[_MAX_PARTS:]
+    for piece in pieces[:_MAX_PARTS]:
+        source = task[piece[0].start : piece[-1].end]
+        clause = Clause.of(piece) if len(piece) <= _MAX_TOKENS else Clause(())
+        parts.append(_Part(clause, source, _is_unserved(piece)))
+    if rest:
+        source = task[rest[0][0].start :]
+        parts.append(_Part(Clause(()), source, unserved=True))
+    return _with_targets(parts)
+
+
+def _given_text(task: str, start: int) -> _Part:
+    """ "Summarise this text: ...": everything after the colon is the text."""
+    text = task[start:].strip().strip("\"'")
+    quoted = Token(Kind.QUOTED, text, start, len(task), quoted=True)
+    tokens = (*scan(task[:start]), quoted)
+    return _Part(Clause(tokens, Targets(texts=(text,))), task, unserved=False)
+
+
+def _is_unserved(tokens: tuple[Token, ...]) -> bool:
+    leading = [token.word for token in tokens[:6] if token.word]
+    first = next((w for w in leading if w not in {"please", "can", "could", "you", "would", "i", "now",
+                                                  "want", "to", "and", "then", "also", "kindly", "need",
+                                                  "a", "me", "help"}), "")  # fmt: skip
+    return (
+        first in _UNSERVED
+        and not (first == "make" and "summary" in {t.word for t in tokens})
+        and not (
+            first in {"write", "create", "generate"}
+            and {"summary", "list"} & {t.word for t in tokens}
+        )
+    )
+
+
+def _with_targets(parts: list[_Part]) -> list[_Part]:
+    """`parts` without preambles; those without targets of their own have an earlier part's."""
+    placed: list[_Part] = []
+    last, measures, folder = Targets(), (), ""
+    forward: list[int] = []
+    lead: tuple[Token, ...] = ()
+    seen: list[Targets] = []
+    for at, part in enumerate(parts):
+        clause = part.clause
+        own = clause.targets
+        preamble = at + 1 < len(parts) and is_preamble(clause.tokens) and (own.any or own.folder)
+        if own.sets and folder and all(each.folder == "." for each in own.sets):
+            own = replace(own, sets=tuple(replace(each, folder=folder) for each in own.sets))
+            clause = replace(clause, targets=own)
+        if preamble:
+            last, folder = own, own.folder if not own.files else ""
+            if own.tables and clause.has({"each", "every", "by", "per"}):
+                lead = clause.tokens
+            continue
+        if lead:
+            clause = replace(clause, tokens=(*clause.tokens, *lead))
+            lead = ()
+        if not own.any:
+            if last.any:
+                several = _several(seen) if clause.has(_COMPARING) and _single(last) else last
+                clause = clause.about(several, measures)
+            else:
+                forward.append(len(placed))
+        elif last.any and _points_back(clause):
+            clause = replace(clause, targets=_union(last, own))
+            last = clause.targets
+        else:
+            last = own
+        if own.any:
+            seen.append(own)
+        measures = clause.measures or measures
+        placed.append(replace(part, clause=clause))
+    for at in forward:
+        following = next((p.clause for p in placed[at + 1 :] if p.clause.targets.any), None)
+        if following is not None and placed[at].clause.tokens:
+            clause = placed[at].clause.about(following.targets, following.measures)
+            placed[at] = replace(placed[at], clause=clause)
+    return placed
+
+
+def _single(targets: Targets) -> bool:
+    return len(targets.files) + len(targets.urls) + len(targets.sets) + len(targets.texts) == 1
+
+
+def _several(seen: list[Targets]) -> Targets:
+    """All targets so far that are of the last one's sort, for "which of them is longer"."""
+    together = seen[-1]
+    for earlier in reversed(seen[:-1]):
+        same = bool(earlier.files) == bool(together.files) and bool(earlier.urls) == bool(
+            together.urls
+        )
+        if not same:
+            break
+        together = _union(earlier, together)
+    return together
+
+
+def _points_back(clause: Clause) -> bool:
+    return clause.has({"compare", "versus", "than", "differ", "vs"}) and clause.has(
+        {"it", "them", "that", "those", "these"}
+    )
+
+
+def _union(first: Targets, second: Targets) -> Targets:
+    return Targets(
+        tuple(dict.fromkeys((*first.files, *second.files))),
+        tuple(dict.fromkeys((*first.sets, *second.sets))),
+        tuple(dict.fromkeys((*first.urls, *second.urls))),
+        tuple(dict.fromkeys((*first.texts, *second.texts))),
+        second.folder or first.folder,
+    )
+
+
+def _drafts(parts: list[_Part]) -> list[Draft | None]:
+    return [None if part.unserved else draft_for(part.clause) for part in parts]
+
+
+def _merged(
+    parts: list[_Part], drafts: list[Draft | None]
+) -> tuple[list[_Part], list[Draft | None]]:
+    """Parts that mean nothing alone but something together with the next or the one before."""
+    kept_parts: list[_Part] = []
+    kept: list[Draft | None] = []
+    for part, draft in zip(parts, drafts, strict=True):
+        before = kept_parts[-1] if kept_parts else None
+        failed = draft is None or (bool(kept) and kept[-1] is None)
+        if before is None or not failed or part.unserved or before.unserved:
+            kept_parts.append(part)
+            kept.append(draft)
+            continue
+        tokens = (*before.clause.tokens, *part.clause.tokens)
+        alone = part.clause.inherited or before.clause.inherited
+        joined = Clause.of(tokens) if alone and len(tokens) <= _MAX_TOKENS else Clause(())
+        together = draft_for(joined)
+        if together is None:
+            kept_parts.append(part)
+            kept.append(draft)
+            continue
+        kept_parts[-1] = replace(before, clause=joined, source=f"{before.source} {part.source}")
+        kept[-1] = together
+    return kept_parts, kept
+
+
+def draft_for(clause: Clause) -> Draft | None:
+    """What the first intent that understands `clause` makes of it."""
+    if not clause.tokens:
+        return None
+    own = replace(clause, targets=Targets(), inherited=False) if clause.inherited else None
+    if own is not None and not clause.has(ANAPHORA | {"by"}):
+        # A part of its own, such as "and what is 2+2": it needs no targets.
+        for intent in (date_and_time, calculate):
+            if (draft := intent(own)) is not None and draft.steps:
+                return draft
+    for intent in _INTENTS:
+        draft = intent(clause)
+        if draft is not None and draft.steps:
+            return draft
+    return None
+
+
+def _continued(part: _Part, earlier: str) -> _Part:
+    """A follow-up ("and by words?", "the same for b.md") on what the user asked before."""
+    before = [each for each in _parts(earlier) if not each.unserved]
+    clause = part.clause
+    if not before or part.unserved or not clause.tokens:
+        return part
+    previous = before[-1].clause
+    if clause.targets.any:
+        if draft_for(clause) is not None and not clause.has({"same"}):
+            return part
+        kept = tuple(token for token in previous.tokens if not _is_name(token))
+        merged = Clause((*kept, *clause.tokens), clause.targets)
+    else:
+        if draft_for(clause) is not None:
+            return part
+        targets = _moved(previous.targets, clause)
+        merged = Clause((*clause.tokens, *_without_replaced(previous.tokens, clause)), targets)
+        alone = clause.about(targets, previous.measures)
+        if not clause.words[:1] == ("and",) and draft_for(alone) is not None:
+            return replace(part, clause=alone)
+    return part if draft_for(merged) is None else replace(part, clause=merged)
+
+
+def _is_name(token: Token) -> bool:
+    return token.quoted or token.kind in (Kind.PATH, Kind.GLOB, Kind.URL)
+
+
+def _without_replaced(tokens: tuple[Token, ...], clause: Clause) -> tuple[Token, ...]:
+    """The earlier request without the words that the follow-up says anew."""
+    kept: list[Token] = []
+    dropping = False
+    for token in tokens:
+        if token.word in {"by", "per"} and clause.has({"by", "per"}):
+            dropping = True
+        elif _is_name(token) or token.word in {"in", "from", "of", "where", "for"}:
+            dropping = False
+        measured = clause.measures and (token.stem in MEASURES or token.word in MEASURES)
+        if not dropping and not measured:
+            kept.append(token)
+    return tuple(kept)
+
+
+def _moved(targets: Targets, clause: Clause) -> Targets:
+    """`targets` in the folder that "and in src?" names."""
+    tokens = [token for token in clause.tokens if token.kind in (Kind.WORD, Kind.PATH)]
+    places = [at for at, token in enumerate(tokens) if token.word in {"in", "under", "inside"}]
+    if not targets.sets or not places or places[-1] + 2 != len(tokens):
+        return targets
+    folder = tokens[-1].text.removeprefix("./").rstrip("/") or "."
+    return replace(targets, sets=tuple(replace(each, folder=folder) for each in targets.sets))
