@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
 from treadle.core.chat import ChatModel, Message, Usage
-from treadle.core.errors import ErrorInfo, InputError, TreadleError
+from treadle.core.errors import ErrorInfo, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
@@ -26,11 +26,11 @@ from treadle.core.events import (
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.model_call import ModelDeadlines
 from treadle.core.program import Program, current_program
-from treadle.executor import Execution, RunResult
+from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.node import Node, State
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
-from treadle.planner.llm_planner import MAX_TASK, LLMPlanner
+from treadle.planner.llm_planner import LLMPlanner, check_task
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
 from treadle.tools import ToolRegistry
@@ -57,8 +57,15 @@ class Settled:
     max_repairs: int
 
 
+Stage: TypeAlias = Literal["plan", "execute", "join", "replan", "ask", "finish"]
+
+
 class Pipeline:
-    """Runs one task, or one finished plan, and records everything in `log`."""
+    """Runs one task, or one finished plan, and records everything in `log`.
+
+    `run` goes through the stages by itself; a chat session's graph calls them one by one. Each
+    returns the stage that comes next. A failure is recorded and leads to `finish`.
+    """
 
     def __init__(
         self,
@@ -79,82 +86,143 @@ class Pipeline:
         self._history = tuple(history)
         self._output_type = output_type
         self._output: Any = None
-        self._runner: asyncio.Task[Any] | None = None
+        self._joiner = Joiner(
+            settled.model,
+            settled.prompts,
+            max_repairs=settled.max_repairs,
+            deadlines=settled.deadlines,
+        )
+        self._plan: Plan | None = None
+        self._next_plan: Plan | None = None
+        self._replans = 0
+        self._answer: JsonValue = None
+        self._error: ErrorInfo | None = None
+        self._stage: asyncio.Task[Any] | None = None
         self._cancelled = False
+        self.result = RunResult(log.run_id)
+        """What `finish` has returned."""
 
     async def run(self) -> RunResult:
         """The whole run. A failed run is a result, not an exception."""
-        self._runner = asyncio.current_task()
-        token = current_program.set(self._program)
-        status: RunStatus = "failed"
-        answer: JsonValue = None
-        error: ErrorInfo | None = None
         try:
-            if self._cancelled:
-                raise asyncio.CancelledError
-            status, answer, error = await self._stages()
-        except TreadleError as failure:
-            status, error = await self._break_off(ErrorInfo.of(failure))
-        except asyncio.CancelledError:
-            status, error = await self._break_off(None)
-            if not self._cancelled:
-                raise
-            assert self._runner is not None
-            self._runner.uncancel()
+            stage = await self.plan()
+            while stage not in ("finish", "ask"):
+                stage = await getattr(self, stage)()
         finally:
-            current_program.reset(token)
-            kept = self._settled.artifacts.keep(answer)
-            self.log.append(
-                RunFinished(
-                    status=status,
-                    answer=None if answer is None else Payload(as_json(kept)),
-                    error=error,
-                    usage=self._usage(),
-                )
-            )
-        return RunResult.from_events(self.log.events, self._output)
+            result = await self.finish()
+        return result
 
     def cancel(self) -> None:
-        """Stop the run soon; `run` returns with the status `cancelled`."""
+        """Stop the run soon; it ends with the status `cancelled`."""
         if self._cancelled:
             return
         self._cancelled = True
-        if self._runner is not None and not self._runner.done():
-            self._runner.cancel()
+        self._execution.cancel()
+        if self._stage is not None and not self._stage.done():
+            self._stage.cancel()
 
-    async def _stages(self) -> tuple[RunStatus, JsonValue, ErrorInfo | None]:
+    async def plan(self) -> Stage:
+        """Make the plan; its steps start while it is being written."""
         task = self._task
         self.log.append(RunStarted(task=Payload(task) if isinstance(task, str) else None))
-        plan = task if isinstance(task, Plan) else await self._plan(task)
-        if isinstance(task, Plan):
-            check_plan(plan, self._settled.tools)
-            for step in plan.steps:
-                self._execution.add(step)
-        self._announce(plan)
-        self._execution.seal(plan)
-        await self._execution.settle()
-        answer: JsonValue = None
-        if isinstance(task, str):
-            plan, answer = await self._join(task, plan)
-        state = self._execution.finish()
-        if state is not State.SUCCEEDED:
-            return _STATUS[state], answer, self._execution.first_failure()
-        if answer is None and plan.answer is not None:
-            answer = self._execution.answer(plan.answer)
-            self._stream_answer(answer)
-        if self._output_type is not None:
-            answer = await self._typed(answer)
-        return "succeeded", answer, None
+        return await self._guard(self._make_plan(task), "execute")
 
-    async def _plan(self, task: str) -> Plan:
-        if not task.strip():
-            raise InputError("empty_task", "say what is to be done")
-        if len(task) > MAX_TASK:
-            raise InputError(
-                "task_too_long",
-                f"a task of {len(task):,} characters; at most {MAX_TASK:,} are planned: put the "
-                f"text into a file and name the file",
+    async def execute(self) -> Stage:
+        """Wait until nothing more can run."""
+        return await self._guard(self._execution.settle(), "join")
+
+    async def join(self) -> Stage:
+        """Decide what follows: `finish`, `replan`, or `ask` a person for approval."""
+        if self._execution.held() and not self._execution.unresolved():
+            return "ask"
+        stage = await self._guard(self._decide(), "finish")
+        return "replan" if self._next_plan is not None else stage
+
+    async def replan(self) -> Stage:
+        """Go on with the plan that the joiner has patched."""
+        plan, self._next_plan = self._next_plan, None
+        assert plan is not None
+        self._plan = plan
+        self.log.append(PlanningStarted(model=self._settled.model.name, replan=self._replans))
+        self._announce(plan)
+        self._execution.patch(plan)
+        return "execute"
+
+    def decide_approval(self, approved: bool) -> None:
+        """A person has decided on the calls that `ask` is about."""
+        self._execution.decide_held(approved)
+
+    def pending_calls(self) -> tuple[PendingCall, ...]:
+        """The calls that `ask` is about."""
+        return self._execution.held_calls()
+
+    async def finish(self) -> RunResult:
+        """Write the answer and end the run. Always call it last, once."""
+        status: RunStatus = "failed"
+        if self._error is None and not self._cancelled:
+            await self._guard(self._write_answer(), "finish")
+        if self._error is not None or self._cancelled:
+            await self._stop()
+        state = self._execution.finish()
+        if self._cancelled:
+            status = "cancelled"
+            self._error = ErrorInfo("cancelled", "the run was cancelled; what was done is kept")
+        elif self._error is None:
+            status = _STATUS[state]
+            self._error = self._execution.first_failure()
+        kept = self._settled.artifacts.keep(self._answer)
+        self.log.append(
+            RunFinished(
+                status=status,
+                answer=None if self._answer is None else Payload(as_json(kept)),
+                error=self._error,
+                usage=self._usage(),
             )
+        )
+        self.result = RunResult.from_events(self.log.events, self._output)
+        return self.result
+
+    def set_history(self, history: Sequence[Message]) -> None:
+        """The conversation before the task; only before `plan`."""
+        self._history = tuple(history)
+
+    async def _guard(self, work: Coroutine[Any, Any, None], then: Stage) -> Stage:
+        """Do the work of a stage within the program; a failure of it ends the run in order."""
+        self._stage = asyncio.current_task()
+        token = current_program.set(self._program)
+        try:
+            if self._cancelled:
+                work.close()
+                return "finish"
+            await work
+        except TreadleError as failure:
+            self._error = ErrorInfo.of(failure)
+            return "finish"
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                self.cancel()
+                await self._stop()
+                raise
+            assert self._stage is not None
+            self._stage.uncancel()
+            return "finish"
+        finally:
+            self._stage = None
+            current_program.reset(token)
+        return then
+
+    async def _make_plan(self, task: str | Plan) -> None:
+        if isinstance(task, Plan):
+            check_plan(task, self._settled.tools)
+            for step in task.steps:
+                self._execution.add(step)
+            self._plan = task
+        else:
+            self._plan = await self._ask_planner(task)
+        self._announce(self._plan)
+        self._execution.seal(self._plan)
+
+    async def _ask_planner(self, task: str) -> Plan:
         settled = self._settled
         planner = LLMPlanner(
             settled.model,
@@ -162,6 +230,7 @@ class Pipeline:
             max_repairs=settled.max_repairs,
             deadlines=settled.deadlines,
         )
+        check_task(task)
         self.log.append(PlanningStarted(model=settled.model.name))
         plan: Plan | None = None
         async with aclosing(planner.stream(task, settled.tools, self._history)) as planned:
@@ -173,53 +242,52 @@ class Pipeline:
         assert plan is not None, "the planner ends with a plan or an exception"
         return plan
 
-    async def _join(self, task: str, plan: Plan) -> tuple[Plan, JsonValue]:
+    async def _decide(self) -> None:
         """Let the joiner answer or replan where the plan alone does not: see `_clean`."""
-        settled = self._settled
-        joiner = Joiner(
-            settled.model,
-            settled.prompts,
-            max_repairs=settled.max_repairs,
-            deadlines=settled.deadlines,
+        plan, task = self._plan, self._task
+        assert plan is not None
+        if not isinstance(task, str) or self._clean(plan):
+            return
+        remaining = self._settled.max_replans - self._replans
+        decision = await self._joiner.decide(
+            task,
+            plan,
+            [_observation(node, self._settled.artifacts) for node in self._execution.nodes],
+            self._settled.tools,
+            started=self._execution.started(),
+            remaining=remaining,
+            history=self._history,
+            on_answer=self._on_answer,
         )
-        for replan in range(settled.max_replans + 1):
-            if self._clean(plan):
-                break
-            decision = await joiner.decide(
-                task,
-                plan,
-                [_observation(node, settled.artifacts) for node in self._execution.nodes],
-                settled.tools,
-                started=self._execution.started(),
-                remaining=settled.max_replans - replan,
-                history=self._history,
-                on_answer=self._on_answer,
-            )
-            unresolved = self._execution.unresolved()
-            match decision:
-                case Answer(text):
-                    self._execution.resolve(unresolved)
-                    return plan, text
-                case GiveUp():
-                    break
-                case Replan(patched):
-                    self._execution.resolve(unresolved)
-                    plan = patched
-                    self.log.append(
-                        PlanningStarted(model=settled.model.name, replan=replan + 1)
-                    )
-                    self._announce(plan)
-                    self._execution.patch(plan)
-                    await self._execution.settle()
-        return plan, None
+        match decision:
+            case Answer(text):
+                self._execution.resolve(self._execution.unresolved())
+                self._answer = text
+            case Replan(patched):
+                self._execution.resolve(self._execution.unresolved())
+                self._next_plan = patched
+                self._replans += 1
+            case GiveUp():
+                return
 
     def _clean(self, plan: Plan) -> bool:
-        """Whether no joiner is needed: it may be a real failure, or the answer is at hand."""
+        """Whether no joiner is needed: the run has really failed, or the answer is at hand."""
         if self._execution.unresolved():
             return False
         if self._execution.first_failure() is not None or self._execution.stopping:
             return True
-        return plan.answer is not None or self._execution.held()
+        return plan.answer is not None
+
+    async def _write_answer(self) -> None:
+        if self._execution.first_failure() is not None or self._execution.held():
+            return
+        template = None if self._plan is None else self._plan.answer
+        if self._answer is None and template is not None:
+            self._answer = self._execution.answer(template)
+            if isinstance(self._answer, str):
+                self._on_answer(self._answer)
+        if self._output_type is not None:
+            self._answer = await self._typed(self._answer)
 
     def _announce(self, plan: Plan) -> None:
         self.log.append(
@@ -228,10 +296,6 @@ class Pipeline:
 
     def _on_answer(self, text: str) -> None:
         self.log.append(AnswerDelta(text=text))
-
-    def _stream_answer(self, answer: JsonValue) -> None:
-        if isinstance(answer, str):
-            self.log.append(AnswerDelta(text=answer))
 
     async def _typed(self, answer: JsonValue) -> JsonValue:
         """The answer as the type that was asked for: as it is if it fits, else by the model."""
@@ -261,31 +325,20 @@ class Pipeline:
         value: JsonValue = adapter.dump_python(self._output, mode="json")
         return value
 
-    async def _break_off(self, error: ErrorInfo | None) -> tuple[RunStatus, ErrorInfo | None]:
-        """End what runs, and say how the run ended."""
-        if error is None:
-            self._execution.cancel()
-        else:
-            self._execution.abort()
-        await _shielded(self._execution)
-        self._execution.finish()
-        if error is not None:
-            return "failed", error
-        return "cancelled", ErrorInfo("cancelled", "the run was cancelled; what was done is kept")
+    async def _stop(self) -> None:
+        """End what runs, however often the waiting itself is cancelled; bounded by its grace."""
+        self._execution.stop()
+        waiting = asyncio.ensure_future(self._execution.settle())
+        while not waiting.done():
+            try:
+                await asyncio.shield(waiting)
+            except asyncio.CancelledError:
+                continue
+        waiting.result()
 
     def _usage(self) -> Usage:
         calls = (event.usage for event in self.log.events if isinstance(event, ModelCalled))
         return sum(calls, Usage())
-
-
-async def _shielded(execution: Execution) -> None:
-    """Wait for the execution to end, however often the waiting itself is cancelled."""
-    waiting = asyncio.ensure_future(execution.settle())
-    while not waiting.done():
-        try:
-            await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            continue
 
 
 def _observation(node: Node, artifacts: ArtifactStore) -> Observation:
@@ -303,4 +356,3 @@ def _observation(node: Node, artifacts: ArtifactStore) -> Observation:
         artifacts.load(node.output),
         node.error,
     )
-

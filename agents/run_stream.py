@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
 from treadle.agents.pipeline import Pipeline
@@ -19,8 +19,16 @@ class RunStream:
     RunFinished. Leaving the block earlier cancels the run. `result` is there after the loop.
     """
 
-    def __init__(self, pipeline: Pipeline, running: set[RunStream]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        running: set[RunStream],
+        drive: Callable[[], Awaitable[RunResult]] | None = None,
+        first_event: int = 0,
+    ) -> None:
         self._pipeline = pipeline
+        self._drive = drive or pipeline.run
+        self._first_event = first_event
         self._running = running
         self._ended = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -75,11 +83,11 @@ class RunStream:
             raise group.exceptions[0] from None
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return self._pipeline.log.follow()
+        return self._pipeline.log.follow(self._first_event)
 
     async def _run(self) -> RunResult:
         try:
-            return await self._pipeline.run()
+            return await self._drive()
         finally:
             self._running.discard(self)
             self._ended.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from treadle.core.durations import DurationHistory
 from treadle.core.errors import ConfigError, RunError
 from treadle.core.event_log import EventLog
 from treadle.core.ids import new_run_id
+from treadle.core.loop import run_bounded
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.core.settings import Settings, load_settings
@@ -145,7 +146,7 @@ class Runtime:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.run(task, **options))
+            return run_bounded(self.run(task, **options))
         raise RunError("event_loop_running", "an event loop runs here already: await run() instead")
 
     def stream(
@@ -158,6 +159,21 @@ class Runtime:
         budget: Budget | None = None,
     ) -> RunStream:
         """Start a run whose events are read while it goes on; see `RunStream` and `run`."""
+        pipeline = self.open_pipeline(
+            task, output_type=output_type, history=history, approve=approve, budget=budget
+        )
+        return self.open_stream(pipeline, pipeline.run)
+
+    def open_pipeline(
+        self,
+        task: str | Plan,
+        *,
+        output_type: Any = None,
+        history: Sequence[Message] = (),
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+    ) -> Pipeline:
+        """A run that has not started, for whoever drives its stages. See `run`."""
         if self._closed:
             raise RunError("runtime_closed", "this Runtime was closed; make a new one")
         log = EventLog(self._new_id(), self._clock)
@@ -174,7 +190,7 @@ class Runtime:
             approve=approve or self._approve,
             max_parallel=self._max_parallel,
         )
-        pipeline = Pipeline(
+        return Pipeline(
             self._settled,
             task,
             log=log,
@@ -183,7 +199,16 @@ class Runtime:
             history=history,
             output_type=output_type,
         )
-        return RunStream(pipeline, self._running)
+
+    def open_stream(
+        self,
+        pipeline: Pipeline,
+        drive: Callable[[], Awaitable[RunResult]],
+        *,
+        first_event: int = 0,
+    ) -> RunStream:
+        """The stream of a pipeline that `drive` takes through its stages."""
+        return RunStream(pipeline, self._running, drive, first_event)
 
     async def plan(self, task: str, *, history: Sequence[Message] = ()) -> Plan:
         """Plan `task` without running anything.

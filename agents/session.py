@@ -1,0 +1,231 @@
+"""ChatSession: a conversation whose turns are runs.
+
+A turn is a LangGraph StateGraph over the stages of one run: plan -> execute -> join, and from
+there replan, ask a person, or finish. Steps start while the plan is still being written, so
+`execute` waits for work that `plan` has begun: no barrier lies between them. The graph keeps the
+conversation in any checkpointer; checkpoints hold messages and run ids, never a copy of a run.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.types import Command, interrupt
+from typing_extensions import TypedDict
+
+from treadle.agents.pipeline import Pipeline, Stage
+from treadle.agents.run_stream import RunStream
+from treadle.core.chat import Message, Usage
+from treadle.core.errors import RunError
+from treadle.core.events import RunWaiting
+from treadle.core.json_value import as_text
+from treadle.executor import PendingCall, RunResult
+from treadle.planner.plan import Plan
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+    from treadle.agents.runtime import Runtime
+
+HISTORY = 24_000
+"""Characters of the conversation that the planner is shown, the latest first."""
+
+
+class SessionState(TypedDict):
+    """What a checkpoint holds."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    run_id: str
+    stage: Stage
+
+
+class ChatSession:
+    """A conversation with a Runtime.
+
+    checkpointer: any LangGraph checkpointer; in memory by default.
+    thread_id: which conversation of the checkpointer to go on with; a new one by default.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        thread_id: str | None = None,
+    ) -> None:
+        self.runtime = runtime
+        self.thread_id = thread_id or str(uuid.uuid4())
+        self.usage = Usage()
+        """Tokens and calls of this session so far."""
+        self.last_plan: Plan | None = None
+        """The plan of the latest turn that had one."""
+        self._checkpointer = checkpointer if checkpointer is not None else InMemorySaver()
+        self._graph = self._compiled()
+        self._live: dict[str, Pipeline] = {}
+        self._messages: list[Message] | None = None
+        self._busy = False
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation, as far as it was loaded by the first turn (or `load`)."""
+        return tuple(self._messages or ())
+
+    async def load(self) -> tuple[Message, ...]:
+        """Read the conversation from the checkpointer."""
+        state = await self._graph.aget_state(self._config)
+        self._messages = [_plain(message) for message in state.values.get("messages", ())]
+        return self.messages
+
+    def stream(self, text: str) -> RunStream:
+        """A turn: use it like `Runtime.stream`.
+
+        If a person must approve something and the Runtime has no `approve`, the events end with
+        RunWaiting and the result's status is `waiting`; `decide` goes on from there.
+
+        Entering it raises RunError (`turn_running`) when a turn is under way.
+        """
+        pipeline = self.runtime.open_pipeline(text)
+
+        async def drive() -> RunResult:
+            self._begin()
+            await self.load()
+            pipeline.set_history(_recent(self.messages))
+            self._live[pipeline.log.run_id] = pipeline
+            turn: SessionState = {
+                "messages": [HumanMessage(text)],
+                "run_id": pipeline.log.run_id,
+                "stage": "plan",
+            }
+            return await self._invoke(turn, pipeline)
+
+        return self.runtime.open_stream(pipeline, drive)
+
+    def decide(self, approved: bool) -> RunStream:
+        """Go on with the turn that waits for an approval; use it like `stream`.
+
+        Raises RunError (`nothing_waits`) when no turn does.
+        """
+        pipeline = next(iter(self._live.values()), None)
+        if pipeline is None:
+            raise RunError("nothing_waits", "no turn of this session waits for an approval")
+
+        async def drive() -> RunResult:
+            self._begin()
+            return await self._invoke(Command(resume=approved), pipeline)
+
+        return self.runtime.open_stream(pipeline, drive, first_event=len(pipeline.log.events))
+
+    def pending_calls(self) -> tuple[PendingCall, ...]:
+        """The calls that wait for `decide`."""
+        pipeline = next(iter(self._live.values()), None)
+        return () if pipeline is None else pipeline.pending_calls()
+
+    async def reset(self) -> None:
+        """Forget the conversation, in the checkpointer too."""
+        await self._checkpointer.adelete_thread(self.thread_id)
+        self._live.clear()
+        self._messages = []
+        self.last_plan = None
+        self.usage = Usage()
+
+    @property
+    def _config(self) -> RunnableConfig:
+        return {"configurable": {"thread_id": self.thread_id}}
+
+    def _begin(self) -> None:
+        if self._busy:
+            raise RunError("turn_running", "a turn of this session is under way; wait for its end")
+        self._busy = True
+
+    def _end(self) -> None:
+        self._busy = False
+
+    async def _invoke(self, turn: SessionState | Command[Any], pipeline: Pipeline) -> RunResult:
+        try:
+            state = await self._graph.ainvoke(turn, self._config)
+        except BaseException:
+            self._live.pop(pipeline.log.run_id, None)
+            await pipeline.finish()
+            raise
+        finally:
+            self._end()
+        if "__interrupt__" in state:
+            step_ids = tuple(call.step_id for call in pipeline.pending_calls())
+            pipeline.log.append(RunWaiting(step_ids=step_ids))
+            return RunResult.from_events(pipeline.log.events)
+        self._messages = [_plain(message) for message in state["messages"]]
+        result = pipeline.result
+        self.usage += result.usage
+        self.last_plan = result.plan or self.last_plan
+        return result
+
+    def _compiled(self) -> CompiledStateGraph[SessionState]:
+        graph: StateGraph[SessionState] = StateGraph(SessionState)
+        for name in ("plan", "execute", "join", "replan"):
+            graph.add_node(name, self._stage(name))
+        graph.add_node("ask", self._ask)
+        graph.add_node("finish", self._finish)
+        graph.add_edge(START, "plan")
+        for name in ("plan", "execute", "join", "replan", "ask"):
+            graph.add_conditional_edges(name, _next_stage)
+        graph.add_edge("finish", END)
+        return graph.compile(checkpointer=self._checkpointer)
+
+    def _stage(self, name: str) -> Any:
+        async def node(state: SessionState) -> dict[str, Any]:
+            return {"stage": await getattr(self._run_of(state), name)()}
+
+        return node
+
+    async def _ask(self, state: SessionState) -> dict[str, Any]:
+        pipeline = self._run_of(state)
+        calls = [
+            {"step": call.step_id, "tool": call.tool, "effect": call.effect.value}
+            for call in pipeline.pending_calls()
+        ]
+        pipeline.decide_approval(bool(interrupt({"approve": calls})))
+        return {"stage": "execute"}
+
+    async def _finish(self, state: SessionState) -> dict[str, Any]:
+        pipeline = self._live.pop(state["run_id"])
+        result = await pipeline.finish()
+        if result.status == "succeeded":
+            text = as_text(result.answer)
+        else:
+            text = f"({result.status}: {result.error})"
+        return {"messages": [AIMessage(text, id=result.run_id)]}
+
+    def _run_of(self, state: SessionState) -> Pipeline:
+        pipeline = self._live.get(state["run_id"])
+        if pipeline is None:
+            raise RunError("run_lost", f"the run {state['run_id']} belongs to another process")
+        return pipeline
+
+
+def _next_stage(state: SessionState) -> str:
+    return state["stage"]
+
+
+def _plain(message: AnyMessage) -> Message:
+    content = message.content
+    text = content if isinstance(content, str) else as_text(content)  # type: ignore[arg-type]
+    return Message("user" if message.type == "human" else "assistant", text)
+
+
+def _recent(messages: Sequence[Message]) -> tuple[Message, ...]:
+    room = HISTORY
+    kept: list[Message] = []
+    for message in reversed(messages):
+        room -= len(message.content)
+        if room < 0:
+            break
+        kept.append(message)
+    return tuple(reversed(kept))

@@ -430,11 +430,11 @@ class Execution:
         """Ask once for all calls of the plan that need it and were not asked for yet."""
         asked = self._approved | self._denied
         calls = tuple(
-            PendingCall(step.id, step.tool, node.tool.effect, step.args, step.for_each is not None)
-            for step in plan.steps
-            if needs_approval((node := self._nodes[step.id]).tool.effect)
+            _pending_call(node)
+            for node in self._nodes.values()
+            if needs_approval(node.tool.effect)
             and node.state not in FINAL
-            and step.id not in asked
+            and node.step.id not in asked
         )
         if not calls:
             return
@@ -453,10 +453,28 @@ class Execution:
     async def _ask(
         self, approve: Approve, request: ApprovalRequest, step_ids: tuple[str, ...]
     ) -> None:
-        approved = await approve(request)
+        self._decide(step_ids, await approve(request), request.plan_hash)
+
+    def held_calls(self) -> tuple[PendingCall, ...]:
+        """The calls that wait for an approval."""
+        return tuple(
+            _pending_call(node) for node in self._nodes.values() if node.state is State.HELD
+        )
+
+    def decide_held(self, approved: bool) -> None:
+        """A person has decided on all calls of the plan that need approval."""
+        assert self._plan is not None
+        step_ids = tuple(
+            node.step.id
+            for node in self._nodes.values()
+            if needs_approval(node.tool.effect) and node.state not in FINAL
+        )
+        self._decide(step_ids, approved, self._plan.hash)
+
+    def _decide(self, step_ids: tuple[str, ...], approved: bool, plan_hash: str) -> None:
         self._log.append(
             ApprovalAnswered(
-                plan_hash=request.plan_hash, step_ids=step_ids, approved=approved, by="approver"
+                plan_hash=plan_hash, step_ids=step_ids, approved=approved, by="approver"
             )
         )
         (self._approved if approved else self._denied).update(step_ids)
@@ -486,12 +504,12 @@ class Execution:
             node.fatal = False
 
     def cancel(self) -> None:
-        """Stop everything that runs; `settle` returns within the grace period."""
+        """Stop everything because the caller wants it; see `stop`."""
         self.cancelled = True
         self._stop()
 
-    def abort(self) -> None:
-        """Stop everything because the run has failed outside of its steps."""
+    def stop(self) -> None:
+        """Stop everything, for whatever reason; `settle` returns within the grace period."""
         self._stop()
 
     @property
@@ -596,3 +614,8 @@ def _cancelled(node: Node) -> ErrorInfo:
 def _error_value(error: ErrorInfo) -> JsonValue:
     """What the policy `value` hands on: `{"error": {"code", "message"}}`."""
     return {"error": {"code": error.code, "message": error.message}}
+
+
+def _pending_call(node: Node) -> PendingCall:
+    step = node.step
+    return PendingCall(step.id, step.tool, node.tool.effect, step.args, step.for_each is not None)

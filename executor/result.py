@@ -16,6 +16,7 @@ from treadle.core.events import (
     PlanReady,
     RunFinished,
     RunStatus,
+    RunWaiting,
     StepDropped,
     StepFinished,
     StepPlanned,
@@ -145,6 +146,8 @@ class _Fold:
                 self.usage += event.usage
             case PlanReady():
                 self.plan = event.plan
+            case RunWaiting():
+                self.status = "waiting"
             case RunFinished():
                 self.status, self.answer, self.error = event.status, event.answer, event.error
 

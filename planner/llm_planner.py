@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TypeAlias
 
 from treadle.core.chat import ChatModel, ChatRequest, Message, ResponseSchema, TextDelta
-from treadle.core.errors import ErrorInfo, ModelError, PlanError
+from treadle.core.errors import ErrorInfo, InputError, ModelError, PlanError
 from treadle.core.events import RepairRequested
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, stream_model
 from treadle.core.program import current_program
@@ -52,8 +52,10 @@ class LLMPlanner:
     ) -> AsyncGenerator[Planned, None]:
         """Yield each checked step as soon as its JSON closes; the Plan comes last.
 
-        Raises PlanError when the plan is still malformed after all repairs, and ModelError.
+        Raises InputError for a task that cannot be planned, PlanError when the plan is still
+        malformed after all repairs, and ModelError.
         """
+        check_task(task)
         builder = PlanBuilder(tools, OnFailure.REPLAN)
         messages = [*self._opening(tools), *history, Message("user", task)]
         schema = ResponseSchema("plan", plan_schema(tools))
@@ -122,6 +124,18 @@ class LLMPlanner:
             "repair",
             problems="\n".join(problem.described() for problem in problems[:20]),
             accepted=", ".join(step.id for step in builder.accepted) or "(none)",
+        )
+
+
+def check_task(task: str) -> None:
+    """Raises InputError for a task that cannot be planned: `empty_task`, `task_too_long`."""
+    if not task.strip():
+        raise InputError("empty_task", "say what is to be done")
+    if len(task) > MAX_TASK:
+        raise InputError(
+            "task_too_long",
+            f"a task of {len(task):,} characters; at most {MAX_TASK:,} are planned: put the text "
+            f"into a file and name the file",
         )
 
 

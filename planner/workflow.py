@@ -91,7 +91,7 @@ class Handle:
     def _operator(self, other: object) -> NoReturn:
         self._refuse("arithmetic or a comparison")
 
-    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _operator  # type: ignore[assignment]
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _operator
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
     __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _operator
 
@@ -222,13 +222,13 @@ class _Tracer:
 
 
 def _step_of(handle: Handle) -> str:
-    return handle._reference.step  # noqa: SLF001 - the module's own
+    return handle._reference.step
 
 
 def _wire(value: Any) -> JsonValue:
     """`value` in wire form: Handles become references, all other text is literal."""
     if isinstance(value, Handle):
-        return str(value._reference)  # noqa: SLF001 - the module's own
+        return str(value._reference)
     if isinstance(value, str):
         pieces = _MARK.split(value)
         return "".join(

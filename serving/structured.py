@@ -17,6 +17,7 @@ from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, call_mode
 AnswerT = TypeVar("AnswerT")
 
 _FENCE = re.compile(r"```[A-Za-z]*\n(.*?)```", re.DOTALL)
+_START = re.compile(r"[{\[]")
 _MOST_STARTS = 64
 _LONGEST_QUOTE = 20_000
 
@@ -106,7 +107,7 @@ def _values_in(text: str) -> list[str]:
     found: list[str] = []
     position = 0
     for _ in range(_MOST_STARTS):
-        match = re.compile(r"[{\[]").search(text, position)
+        match = _START.search(text, position)
         if match is None:
             break
         try:

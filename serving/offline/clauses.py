@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from treadle.serving.offline.targets import find_targets
 from treadle.serving.offline.token import Kind, Token
-from treadle.serving.offline.vocabulary import FILLERS, MEASURES, OPENERS, QUESTIONS, VERBS
+from treadle.serving.offline.vocabulary import (
+    EXTENSIONS,
+    FILE_NOUNS,
+    FILLERS,
+    MEASURES,
+    OPENERS,
+    QUESTIONS,
+    VERBS,
+)
 
 _JOINERS = frozenset({"and", "then", "also", "&", "plus", "afterwards", "finally", "next", "lastly",
                       "additionally", "but", "secondly", "thirdly", "while"})  # fmt: skip
-_NOUN_VERBS = frozenset({"sum", "average", "total", "count", "mean", "order", "name", "head", "tail",
-                         "report", "number", "total", "square", "double", "output", "print",
-                         "list", "size", "group", "summary", "gist", "rank", "sort", "check", "copy",
+_NOUN_VERBS = frozenset({"sum", "average", "total", "count", "mean", "order", "name", "head",
+    "tail",
+                         "report", "number", "square", "double", "output", "print",
+                         "list", "size", "group", "summary", "gist", "rank", "sort", "check",
+                         "copy",
                          "post", "look", "work", "do", "show", "state", "tally", "difference",
                          "product"})  # fmt: skip
 """Starters that may as well be nouns: they start a request only after one that is complete."""
 _NOUN_STARTS = frozenset({"number", "sum", "average", "total", "mean", "difference", "product",
                           "count", "size", "square", "summary", "gist", "largest", "smallest",
-                          "longest", "shortest", "newest", "oldest", "biggest", "current", "rows"})  # fmt: skip
+                          "longest", "shortest", "newest", "oldest", "biggest", "current",
+                          "rows"})  # fmt: skip
 _EMPTY = frozenset({"following", "things", "thing", "do", "tasks", "task", "compute", "calculate",
-                    "answer", "questions", "question", "these", "this", "everything", "tell", "give",
+                    "answer", "questions", "question", "these", "this", "everything", "tell",
+                    "give",
                     "find", "out", "show", "work", "figure", "say", "report", "list", "steps",
                     "results", "result", "independently", "separately", "parallel", "time",
                     "same", "below", "above", "sentence", "perform", "run", "carry", "back",
@@ -28,7 +40,14 @@ _EMPTY = frozenset({"following", "things", "thing", "do", "tasks", "task", "comp
                     "have", "got", "on", "is", "my", "your", "be", "answers", "three", "two",
                     "at", "once"})  # fmt: skip
 _LEADS = frozenset({"for", "in", "of", "from", "under", "with", "given", "regarding", "concerning",
-                    "about", "inside", "within", "per", "on", "take", "consider", "using"})  # fmt: skip
+                    "about", "inside", "within", "per", "on", "take", "consider",
+                    "using"})  # fmt: skip
+
+
+_NAMING = (Kind.PATH, Kind.GLOB, Kind.URL, Kind.QUOTED, Kind.NUMBER, Kind.DATE)
+_NOUNS = FILE_NOUNS | frozenset(EXTENSIONS) | {"folder", "directory"}
+_LOOK = 100
+"""How many tokens of a part are looked at to decide where it ends."""
 
 
 def split(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
@@ -49,14 +68,14 @@ def split(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
         while after < len(tokens) and _separates(tokens[after]):
             after += 1
         start = after
-        while start < len(tokens) and tokens[start].word in OPENERS and not _starts(tokens, start):
+        while start < min(len(tokens), after + 12) and _opens(tokens[start]):
             start += 1
         if parts[-1] and _begins_request(tokens, start, parts[-1], token):
             parts.append([])
             at = start
         else:
-            parts[-1].append(token)
-            at += 1
+            parts[-1].extend(tokens[at:after])
+            at = after
     return _gathered([tuple(part) for part in parts if part])
 
 
@@ -87,9 +106,8 @@ def _separates(token: Token) -> bool:
     return token.word in _JOINERS and not token.quoted
 
 
-def _starts(tokens: tuple[Token, ...], at: int) -> bool:
-    word = tokens[at].word
-    return word in {"let", "help"} and False or (word in VERBS and word not in OPENERS)
+def _opens(token: Token) -> bool:
+    return token.word in OPENERS
 
 
 def _begins_request(
@@ -153,6 +171,10 @@ def _begins_arithmetic(tokens: tuple[Token, ...], at: int, before: list[Token]) 
 
 def _complete(tokens: tuple[Token, ...]) -> bool:
     """Whether a request stands there that needs nothing more: it has a target or a number."""
+    if len(tokens) > _LOOK:
+        return True
+    if not any(token.kind in _NAMING or token.stem in _NOUNS for token in tokens):
+        return False
     targets = find_targets(tokens)
     if targets.tables:
         return any(token.word in {"by", "per", "rows", "columns"} for token in tokens)
@@ -161,7 +183,7 @@ def _complete(tokens: tuple[Token, ...]) -> bool:
 
 
 def _only_targets(tokens: tuple[Token, ...]) -> bool:
-    return is_preamble(tokens) and find_targets(tokens).any
+    return is_preamble(tokens) and find_targets(tokens[:_LOOK]).any
 
 
 def _gathered(parts: list[tuple[Token, ...]]) -> list[tuple[Token, ...]]:
@@ -174,7 +196,7 @@ def _gathered(parts: list[tuple[Token, ...]]) -> list[tuple[Token, ...]]:
             gathered[-1] = (*gathered[-1], *part)
             continue
         gathered.append(part)
-        targets = find_targets(part)
+        targets = find_targets(part[:_LOOK])
         announced = {token.word for token in part} & {"following", "these", "below", "those"}
         named = targets.files or targets.urls or (targets.any and not announced)
         open_request = not named and not bare and not is_filler(part)
@@ -187,9 +209,9 @@ def is_bare_targets(tokens: tuple[Token, ...]) -> bool:
     for token in tokens:
         if token.kind in (Kind.PATH, Kind.URL, Kind.GLOB) or token.quoted:
             named = True
-        elif token.kind is Kind.WORD and token.word not in {"and", "or", "the", "file", "files", "", "vs",
-                                                            "page", "pages", "these", "with"}:  # fmt: skip
-            return False
-        elif token.kind in (Kind.NUMBER, Kind.OPERATOR, Kind.DATE):
+        elif (token.kind is Kind.WORD and token.word not in {"and", "or", "the", "file", "files",
+            "", "vs",
+                                                            "page", "pages", "these",
+                                                            "with"}) or token.kind in (Kind.NUMBER, Kind.OPERATOR, Kind.DATE):  # fmt: skip
             return False
     return named

@@ -5,6 +5,7 @@ A recursive-descent parser over the tokens: "15% of 240", "sum of 3, 4 and 5", "
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from treadle.serving.offline.token import Kind, Token
@@ -22,7 +23,8 @@ _AGGREGATES = frozenset({"sum", "total", "average", "avg", "mean", "product", "d
                          "maximum", "max", "largest", "biggest", "highest", "minimum", "min",
                          "smallest", "lowest", "quotient", "ratio", "add", "multiply"})  # fmt: skip
 _FRACTIONS = {"half": "2", "third": "3", "quarter": "4", "fourth": "4", "fifth": "5", "tenth": "10"}
-_SKIPPED = frozenset({"the", "a", "an", "of", "numbers", "number", "value", "values", "between", "up",
+_SKIPPED = frozenset({"the", "a", "an", "of", "numbers", "number", "value", "values", "between",
+    "up",
                       "these", "following", "together"})  # fmt: skip
 
 
@@ -66,7 +68,8 @@ def _command(tokens: tuple[Token, ...], at: int) -> _Parsed | None:
     """ "add 3 to 4", "subtract 3 from 10", "multiply 3 by 4", "divide 10 by 2"."""
     verb = _word(tokens, at)
     forms = {"add": ("to", "+", True), "subtract": ("from", "-", True), "deduct": ("from", "-", True),
-             "take": ("from", "-", True), "multiply": ("by", "*", False), "divide": ("by", "/", False),
+             "take": ("from", "-", True), "multiply": ("by", "*", False), "divide": ("by", "/",
+             False),
              "raise": ("to", "**", False)}  # fmt: skip
     if verb not in forms:
         return None
@@ -337,6 +340,6 @@ def _spoken(tokens: tuple[Token, ...]) -> str:
     if not tokens:
         return ""
     parts = [tokens[0].text]
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in itertools.pairwise(tokens):
         parts.append((" " if token.start > before.end else "") + token.text)
     return "".join(parts)

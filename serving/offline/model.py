@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from treadle.core.chat import (
     ChatDelta,
     ChatRequest,
-    FinishReason,
     Finished,
+    FinishReason,
     Message,
     TextDelta,
     ToolCall,

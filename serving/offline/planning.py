@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from treadle.core.json_value import JsonValue
 from treadle.serving.offline.clause import Clause
@@ -21,14 +22,15 @@ from treadle.serving.offline.intents.searching import search_files
 from treadle.serving.offline.intents.summarising import summarise
 from treadle.serving.offline.intents.tables import ask_tables
 from treadle.serving.offline.intents.texts import measure_texts
-from treadle.serving.offline.scan import plain, scan
+from treadle.serving.offline.scan import MAX_TOKENS, plain, scan
 from treadle.serving.offline.targets import Targets
 from treadle.serving.offline.token import Kind, Token
 from treadle.serving.offline.vocabulary import ANAPHORA, MEASURES
 from treadle.serving.offline.wording import UNREAD, capabilities
 from treadle.serving.offline.writer import PlanWriter
 
-_INTENTS: tuple[Callable[[Clause], Draft | None], ...] = (
+_Intent: TypeAlias = Callable[[Clause], Draft | None]
+_INTENTS: tuple[_Intent, ...] = (
     date_and_time,
     ask_tables,
     read_lines,
@@ -117,6 +119,7 @@ def _parts(task: str) -> list[_Part]:
     pieces = [piece for piece in split(tokens) if not is_filler(piece)]
     parts: list[_Part] = []
     rest = pieces[_MAX_PARTS:]
+    beyond = tokens[-1].end if len(tokens) > MAX_TOKENS - 10 else 0
     for piece in pieces[:_MAX_PARTS]:
         source = task[piece[0].start : piece[-1].end]
         clause = Clause.of(piece) if len(piece) <= _MAX_TOKENS else Clause(())
@@ -124,6 +127,8 @@ def _parts(task: str) -> list[_Part]:
     if rest:
         source = task[rest[0][0].start :]
         parts.append(_Part(Clause(()), source, unserved=True))
+    elif beyond and task[beyond:].strip():
+        parts.append(_Part(Clause(()), task[beyond:], unserved=True))
     return _with_targets(parts)
 
 
@@ -137,8 +142,10 @@ def _given_text(task: str, start: int) -> _Part:
 
 def _is_unserved(tokens: tuple[Token, ...]) -> bool:
     leading = [token.word for token in tokens[:6] if token.word]
-    first = next((w for w in leading if w not in {"please", "can", "could", "you", "would", "i", "now",
-                                                  "want", "to", "and", "then", "also", "kindly", "need",
+    first = next((w for w in leading if w not in {"please", "can", "could", "you", "would", "i",
+        "now",
+                                                  "want", "to", "and", "then", "also", "kindly",
+                                                  "need",
                                                   "a", "me", "help"}), "")  # fmt: skip
     return (
         first in _UNSERVED
@@ -153,7 +160,8 @@ def _is_unserved(tokens: tuple[Token, ...]) -> bool:
 def _with_targets(parts: list[_Part]) -> list[_Part]:
     """`parts` without preambles; those without targets of their own have an earlier part's."""
     placed: list[_Part] = []
-    last, measures, folder = Targets(), (), ""
+    last, folder = Targets(), ""
+    measures: tuple[str, ...] = ()
     forward: list[int] = []
     lead: tuple[Token, ...] = ()
     seen: list[Targets] = []
@@ -166,6 +174,7 @@ def _with_targets(parts: list[_Part]) -> list[_Part]:
             clause = replace(clause, targets=own)
         if preamble:
             last, folder = own, own.folder if not own.files else ""
+            seen.append(own)
             if own.tables and clause.has({"each", "every", "by", "per"}):
                 lead = clause.tokens
             continue
@@ -265,14 +274,15 @@ def draft_for(clause: Clause) -> Draft | None:
     own = replace(clause, targets=Targets(), inherited=False) if clause.inherited else None
     if own is not None and not clause.has(ANAPHORA | {"by"}):
         # A part of its own, such as "and what is 2+2": it needs no targets.
-        for intent in (date_and_time, calculate):
-            if (draft := intent(own)) is not None and draft.steps:
-                return draft
-    for intent in _INTENTS:
-        draft = intent(clause)
-        if draft is not None and draft.steps:
+        draft = _first((date_and_time, calculate), own)
+        if draft is not None:
             return draft
-    return None
+    return _first(_INTENTS, clause)
+
+
+def _first(intents: tuple[_Intent, ...], clause: Clause) -> Draft | None:
+    drafts = (intent(clause) for intent in intents)
+    return next((draft for draft in drafts if draft is not None and draft.steps), None)
 
 
 def _continued(part: _Part, earlier: str) -> _Part:
@@ -293,7 +303,7 @@ def _continued(part: _Part, earlier: str) -> _Part:
         targets = _moved(previous.targets, clause)
         merged = Clause((*clause.tokens, *_without_replaced(previous.tokens, clause)), targets)
         alone = clause.about(targets, previous.measures)
-        if not clause.words[:1] == ("and",) and draft_for(alone) is not None:
+        if clause.words[:1] != ("and",) and draft_for(alone) is not None:
             return replace(part, clause=alone)
     return part if draft_for(merged) is None else replace(part, clause=merged)
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from treadle.serving.offline.token import Kind, Token
 from treadle.serving.offline.vocabulary import DOMAINS, EXTENSIONS, NUMBERS
+
+MAX_TOKENS = 3000
+"""How much of a task is read; a longer one is cut, and the plan's answer says so."""
 
 _PLAIN = str.maketrans(
     {
@@ -71,8 +75,8 @@ def plain(text: str) -> str:
 
 
 def scan(text: str) -> tuple[Token, ...]:
-    """The tokens of `text`, in order. Any text at all has some, or none."""
-    return tuple(_joined(_Scanner(plain(text)).tokens()))
+    """The first MAX_TOKENS tokens of `text`, in order. Any text at all has some, or none."""
+    return tuple(_joined(islice(_Scanner(plain(text)).tokens(), MAX_TOKENS)))
 
 
 def classify_quoted(value: str) -> Kind:
@@ -219,9 +223,9 @@ def _parts(text: str, left: int, right: int) -> Iterator[Token]:
         found = _PART.match(text, position, right)
         end = found.end() if found else position + 1
         part = text[position:end]
-        if part == "!" and not (position > left and text[position - 1].isdigit()):
-            yield _punctuation(part, position)
-        elif part in ",;:.!?" and part != "!":
+        if (part == "!" and not (position > left and text[position - 1].isdigit())) or (
+            part in ",;:.!?" and part != "!"
+        ):
             yield _punctuation(part, position)
         elif part in _OPERATORS:
             yield Token(Kind.OPERATOR, _OPERATORS[part], position, end)

@@ -14,7 +14,8 @@ _AGGREGATES = {
     "aggregate": "sum", "average": "avg", "avg": "avg", "mean": "avg", "averages": "avg",
     "averaged": "avg", "totalled": "sum", "totaled": "sum", "summed": "sum", "add": "sum",
     "max": "max", "maximum": "max", "highest": "max", "largest": "max", "biggest": "max",
-    "greatest": "max", "peak": "max", "latest": "max", "hottest": "max", "most": "max", "top": "max",
+    "greatest": "max", "peak": "max", "latest": "max", "hottest": "max", "most": "max",
+    "top": "max",
     "min": "min", "minimum": "min", "lowest": "min", "smallest": "min", "least": "min",
     "earliest": "min", "fewest": "min", "bottom": "min", "median": "median", "stddev": "stddev",
     "std": "stddev", "deviation": "stddev", "distinct": "count_distinct",
@@ -29,8 +30,10 @@ _EXTREMES = {"highest": False, "largest": False, "biggest": False, "greatest": F
              "bottom": True, "worst": True, "cheapest": True, "leading": False, "more": False,
              "larger": False, "higher": False, "lower": True, "less": True}  # fmt: skip
 _ROWS = frozenset({"row", "record", "entry", "line", "item", "observation"})
-_MASSES = frozenset({"sales", "revenues", "expenses", "costs", "scores", "prices", "amounts", "payments", "donations",
-                     "earnings", "profits", "temperatures", "hours", "budgets", "points", "goals"})  # fmt: skip
+_MASSES = frozenset({"sales", "revenues", "expenses", "costs", "scores", "prices", "amounts",
+    "payments", "donations",
+                     "earnings", "profits", "temperatures", "hours", "budgets", "points",
+                     "goals"})  # fmt: skip
 """Plurals that are summed and not counted ("total sales"), even in a file of that name."""
 _RANKED = frozenset({"rank", "sort", "order", "compare", "ranking"})
 _PLACES = frozenset(
@@ -54,27 +57,36 @@ _PLACES = frozenset(
 _BY = frozenset({"by", "per"})
 _ENDS = frozenset(
     {"by", "per", "in", "from", "for", "where", "whose", "when", "grouped", "group", "across", "of", "and", "or",
-     "with", "each", "every", "is", "are", "has", "have", "had", "using", "sorted", "order", "ordered", "broken",
-     "split", "then", "within", "out", "inside", "on", "does", "do", "there", "which", "that", "as", "aggregated", "descending",
-     "ascending", "overall", "between", "to", "at", "over", "please", "if", "only", "restricted", "exist", "occur", "appear",
+     "with", "each", "every", "is", "are", "has", "have", "had", "using", "sorted", "order",
+     "ordered", "broken",
+     "split", "then", "within", "out", "inside", "on", "does", "do", "there", "which", "that",
+     "as", "aggregated", "descending",
+     "ascending", "overall", "between", "to", "at", "over", "please", "if", "only", "restricted",
+     "exist", "occur", "appear",
      "was", "were", "limited"}
 )  # fmt: skip
-_SKIPS = frozenset({"the", "a", "an", "of", "all", "value", "column", "field", "its", "their", "up", "for", "me",
+_SKIPS = frozenset({"the", "a", "an", "of", "all", "value", "column", "field", "its", "their",
+    "up", "for", "me",
                     "any", "each", "every", "number", "count", "total"})  # fmt: skip
 _TAILS = frozenset(
     {"column", "value", "field", "figure", "file", "table", "data", "dataset", "group", "wise"}
 )
 _OPERATORS = (
     (("is", "not", "equal", "to"), "<>"), (("is", "not"), "<>"), (("does", "not", "equal"), "<>"),
-    (("is", "greater", "than"), ">"), (("is", "more", "than"), ">"), (("is", "larger", "than"), ">"),
+    (("is", "greater", "than"), ">"), (("is", "more", "than"), ">"), (("is", "larger", "than"),
+    ">"),
     (("is", "higher", "than"), ">"), (("is", "bigger", "than"), ">"), (("is", "less", "than"), "<"),
     (("is", "lower", "than"), "<"), (("is", "smaller", "than"), "<"), (("is", "at", "least"), ">="),
-    (("is", "at", "most"), "<="), (("is", "over"), ">"), (("is", "above"), ">"), (("is", "under"), "<"),
-    (("is", "below"), "<"), (("is", "after"), ">"), (("is", "before"), "<"), (("is", "equal", "to"), "="),
+    (("is", "at", "most"), "<="), (("is", "over"), ">"), (("is", "above"), ">"), (("is", "under"),
+    "<"),
+    (("is", "below"), "<"), (("is", "after"), ">"), (("is", "before"), "<"), (("is", "equal",
+    "to"), "="),
     (("equal", "to"), "="), (("equals",), "="), (("greater", "than"), ">"), (("more", "than"), ">"),
-    (("larger", "than"), ">"), (("less", "than"), "<"), (("at", "least"), ">="), (("at", "most"), "<="),
+    (("larger", "than"), ">"), (("less", "than"), "<"), (("at", "least"), ">="), (("at", "most"),
+    "<="),
     (("over",), ">"), (("above",), ">"), (("under",), "<"), (("below",), "<"), (("after",), ">"),
-    (("before",), "<"), (("exceeds",), ">"), (("is",), "="), (("was",), "="), (("are",), "="), (("of",), "="),
+    (("before",), "<"), (("exceeds",), ">"), (("is",), "="), (("was",), "="), (("are",), "="),
+    (("of",), "="),
     (("=",), "="), (("<>",), "<>"), ((">",), ">"), (("<",), "<"),
 )  # fmt: skip
 
@@ -101,7 +113,8 @@ def without_files(clause: Clause) -> tuple[Token, ...]:
     names = {file.path for file in clause.targets.files}
     for token in clause.tokens:
         if token.kind is Kind.PATH and token.text.removeprefix("./") in names:
-            while kept and kept[-1].word in {"in", "from", "of", "for", "within", "the", "file", "table", "using", "inside",
+            while kept and kept[-1].word in {"in", "from", "of", "for", "within", "the", "file",
+                "table", "using", "inside",
                                             "on", "dataset", "at", "does"}:  # fmt: skip
                 kept.pop()
             kept.append(Token(Kind.COMMA, ",", token.start, token.end))
@@ -188,9 +201,11 @@ def read_filters(tokens: tuple[Token, ...]) -> tuple[tuple[Filter, ...] | None, 
     )
     if start < 0:
         start = next((at for at, t in enumerate(tokens)
-                      if t.word in {"with", "for", "have", "has", "having"} and _filter(Words(tokens), at + 1)), -1)  # fmt: skip
+                      if t.word in {"with", "for", "have", "has",
+                          "having"} and _filter(Words(tokens), at + 1)), -1)  # fmt: skip
     if start < 0:
-        start = next((at for at, t in enumerate(tokens) if t.word in {"have", "has", "having", "with"}
+        start = next((at for at, t in enumerate(tokens) if t.word in {"have", "has", "having",
+            "with"}
                       and _bare_filter(Words(tokens), at + 1) and any(e.word == "many" or e.stem in _ROWS or e.word == "number" for e in tokens[:at])), -1)  # fmt: skip
     if start < 0:
         return (), tokens
@@ -472,7 +487,9 @@ def _leading_column(words: Words) -> str:
     begin = at
     while begin > 0 and words.tokens[begin - 1].kind in (Kind.WORD, Kind.QUOTED) and words.symbol(
         begin - 1
-    ) not in _ENDS | {"the", "show", "give", "me", "list", "compute", "get", "what", "calculate", "find",
-                      "grouped", "group", "display", "compare", "report", "broken", "rank", "plot"}:  # fmt: skip
+    ) not in _ENDS | {"the", "show", "give", "me", "list", "compute", "get", "what", "calculate",
+        "find",
+                      "grouped", "group", "display", "compare", "report", "broken", "rank",
+                      "plot"}:  # fmt: skip
         begin -= 1
     return _name(words, begin, at) if at > 0 else ""

@@ -155,12 +155,14 @@ def _kinds(tokens: tuple[Token, ...], used: set[int]) -> Iterator[tuple[str, tup
             continue
         plural = token.word != token.stem
         quantified = any(each.word in _SETS for each in tokens[max(0, at - 2) : at])
-        if noun or (stem not in AMBIGUOUS_KINDS and not named and (plural or quantified)):
-            yield stem, EXTENSIONS[stem]
-        elif (
-            stem in {"image", "picture", "photo", "log", "notebook"}
-            and (plural or quantified)
-            and not named
+        if (
+            noun
+            or (stem not in AMBIGUOUS_KINDS and not named and (plural or quantified))
+            or (
+                stem in {"image", "picture", "photo", "log", "notebook"}
+                and (plural or quantified)
+                and not named
+            )
         ):
             yield stem, EXTENSIONS[stem]
 

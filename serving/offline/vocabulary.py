@@ -160,14 +160,14 @@ VERBS: Final = frozenset(
         "compute", "condense", "contrast", "count", "describe", "determine", "diff", "display",
         "divide", "download", "evaluate", "extract", "fetch", "figure", "find", "get", "give",
         "grep", "group", "list", "locate", "look", "measure", "multiply", "name", "open", "order",
-        "output", "pick", "print", "rank", "read", "report", "report", "retrieve", "return",
+        "output", "pick", "print", "rank", "read", "report", "retrieve", "return",
         "scan", "search", "see", "show", "solve", "sort", "subtract", "sum", "summarise",
         "summarize", "tally", "tell", "total", "view", "work", "write", "enumerate", "identify",
         "load", "produce", "explain", "tldr", "tl_dr", "cat", "head", "tail", "average", "recap",
         "shorten", "outline", "convert", "translate", "delete", "remove", "send", "create", "make",
         "book", "play", "draw", "install", "run", "execute", "rename", "move", "copy", "email",
         "crawl", "visit", "browse", "inspect", "profile", "verify", "digest", "do", "repeat",
-        "double", "halve", "square", "plot", "say", "buy", "order", "sing", "edit", "replace",
+        "double", "halve", "square", "plot", "say", "buy", "sing", "edit", "replace",
         "generate", "build", "deploy", "remind", "schedule", "commit", "push", "post", "upload",
     }
 )  # fmt: skip
@@ -202,7 +202,7 @@ OPENERS: Final = frozenset(
         "additionally", "furthermore", "moreover", "besides", "plus", "hey", "hi", "hello", "ok",
         "okay", "so", "but", "oh", "well", "should", "must", "let", "lets", "let's", "us",
         "quickly", "briefly", "help", "me", "go", "ahead", "try", "treadle", "wonder", "wondering",
-        "am", "curious", "do", "after", "that", "id", "using", "or", "love", "would", "i'm", "today's",
+        "am", "curious", "do", "after", "that", "id", "using", "or", "love", "i'm", "today's",
     }
 )  # fmt: skip
 """Words that may stand before a request's first word."""
@@ -225,7 +225,7 @@ STOP_WORDS: Final = frozenset(
      "does", "have", "has", "had", "me", "per", "into", "than", "then", "please", "you", "i", "we",
      "file", "under", "inside", "within", "using", "via", "about", "not", "no", "but", "if",
      "can", "could", "would", "both", "them", "they", "parallel", "total", "order", "terms",
-     "ascending", "descending", "descending", "case", "detail", "full", "general", "one", "two",
+     "ascending", "descending", "case", "detail", "full", "general", "one", "two",
      "three", "sentence", "line", "word", "short", "common", "addition", "between", "most"}
 )  # fmt: skip
 """Words that name no folder, no column and nothing to search for."""

@@ -18,7 +18,8 @@ _BETWEEN = frozenset({"between", "until", "till", "since", "to", "and", "from", 
                       "ago", "before"})  # fmt: skip
 _NOW = ("what time", "what day", "what date", "current time", "current date", "time is it",
         "date today", "date is it", "today date", "day is it", "the time", "the date", "today is",
-        "is today", "which day", "date and time", "the current", "day today", "time now")  # fmt: skip
+        "is today", "which day", "date and time", "the current", "day today",
+        "time now")  # fmt: skip
 
 
 def date_and_time(clause: Clause) -> Draft | None:

@@ -161,7 +161,8 @@ def _order_set(
                 f"{reference(table)}"
             )
     if clause.says("more than", "less than", "fewer than", "larger than", "bigger than",
-                   "smaller than", "longer than", "at least", "at most", "greater than"):  # fmt: skip
+                   "smaller than", "longer than", "at least", "at most",
+                   "greater than"):  # fmt: skip
         draft.say(
             "(The offline stand-in cannot leave out files by a threshold: this is the whole order.)"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from treadle.core.json_value import JsonValue
 from treadle.serving.offline.clause import Clause
 from treadle.serving.offline.draft import Draft, escaped, reference, shown
@@ -41,7 +43,8 @@ _LEAD = frozenset(
      "keyword", "literal", "expression", "regex", "pattern", "containing", "contain", "me",
      "mention", "mentions", "which", "does", "is", "do", "are", "says", "marked", "exact", "long"}
 )  # fmt: skip
-_TAIL = frozenset({"comment", "occurrence", "note", "marker", "remark", "entry", "statement", "string",
+_TAIL = frozenset({"comment", "occurrence", "note", "marker", "remark", "entry", "statement",
+    "string",
                    "word", "call"})  # fmt: skip
 _COUNT = frozenset({"many", "count", "often", "number", "tally", "times", "total", "frequency"})
 
@@ -198,6 +201,6 @@ def _quoted_only(clause: Clause) -> str | None:
 
 def _spelled(taken: list[Token]) -> str:
     parts = [taken[0].text]
-    for before, token in zip(taken, taken[1:], strict=False):
+    for before, token in itertools.pairwise(taken):
         parts.append((" " if token.start > before.end else "") + token.text)
     return "".join(parts)

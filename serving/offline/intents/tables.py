@@ -13,7 +13,6 @@ from treadle.serving.offline.table_words import (
     read_question,
     without_files,
 )
-
 from treadle.serving.offline.targets import extension
 from treadle.serving.offline.token import Kind
 from treadle.serving.offline.vocabulary import ASCENDING, FILLERS, STOP_WORDS, VERBS
@@ -21,10 +20,14 @@ from treadle.serving.offline.vocabulary import ASCENDING, FILLERS, STOP_WORDS, V
 _FILE_WORDS = frozenset({"line", "byte", "character", "char", "size", "big", "kb", "mb", "word"})
 _ROWS = frozenset({"row", "record", "entry"})
 _DESCRIBE = frozenset({"column", "schema", "field", "structure", "header", "describe", "type"})
-_COUNTING = frozenset({"row", "record", "entry", "how", "many", "number", "count", "what", "is", "are", "was", "does", "csv",
-                       "data", "table", "dataset", "exist", "there", "altogether", "overall", "contain", "hold", "include", "parquet", "json"})  # fmt: skip
-_TABULAR = frozenset({"by", "per", "group", "grouped", "average", "avg", "mean", "sum", "total", "max",
-                      "maximum", "min", "minimum", "median", "highest", "lowest", "count", "distinct",
+_COUNTING = frozenset({"row", "record", "entry", "how", "many", "number", "count", "what", "is",
+    "are", "was", "does", "csv",
+                       "data", "table", "dataset", "exist", "there", "altogether", "overall",
+                       "contain", "hold", "include", "parquet", "json"})  # fmt: skip
+_TABULAR = frozenset({"by", "per", "group", "grouped", "average", "avg", "mean", "sum", "total",
+    "max",
+                      "maximum", "min", "minimum", "median", "highest", "lowest", "count",
+                      "distinct",
                       "unique", "most", "least", "many", "number", "top", "bottom", "each", "every",
                       "different", "where", "largest", "smallest", "stddev", "deviation", "add",
                       "biggest", "greatest", "fewest", "aggregate", "summed", "averaged",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from treadle.core.clock import Clock
-from treadle.core.events import Event, RunFinished
+from treadle.core.events import Event, RunFinished, RunWaiting
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -36,18 +36,17 @@ class EventLog:
             changed.set()
         return event
 
-    async def follow(self) -> AsyncIterator[Event]:
-        """All events from the first on, until the run has finished."""
+    async def follow(self, position: int = 0) -> AsyncIterator[Event]:
+        """All events from `position` on, until the run has finished or waits for a person."""
         changed = asyncio.Event()
         self._changed.append(changed)
         try:
-            position = 0
             while True:
                 while position < len(self.events):
                     event = self.events[position]
                     position += 1
                     yield event
-                    if isinstance(event, RunFinished):
+                    if isinstance(event, RunFinished | RunWaiting):
                         return
                 changed.clear()
                 if position == len(self.events):

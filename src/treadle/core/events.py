@@ -202,6 +202,13 @@ class AnswerDelta(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunWaiting(Event):
+    """The run rests until a person has decided on these steps; more events may follow."""
+
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """A run ended; always the last event."""
 

@@ -75,6 +75,6 @@ class Script(Generic[RequestT, ReplyT]):
             self._position += 1
         reply = self._replies[position]
         if callable(reply):
-            answer: Callable[[RequestT], ReplyT] = reply
+            answer: Callable[[RequestT], ReplyT] = reply  # pyright: ignore[reportAssignmentType]
             return answer(request)
         return reply
