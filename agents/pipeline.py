@@ -133,7 +133,7 @@ class Pipeline:
 
     async def join(self) -> Stage:
         """Decide what follows: `finish`, `replan`, or `ask` a person for approval."""
-        if self._execution.held() and not self._execution.unresolved():
+        if self._execution.held_calls() and not self._execution.graph.unresolved():
             return "ask"
         stage = await self._guard(self._decide(), "finish")
         return "replan" if self._next_plan is not None else stage
@@ -150,7 +150,7 @@ class Pipeline:
 
     def decide_approval(self, approved: bool) -> None:
         """A person has decided on the calls that `ask` is about."""
-        self._execution.decide_held(approved)
+        self._execution.decide(approved)
 
     def pending_calls(self) -> tuple[PendingCall, ...]:
         """The calls that `ask` is about."""
@@ -169,7 +169,7 @@ class Pipeline:
             self._error = ErrorInfo("cancelled", "the run was cancelled; what was done is kept")
         elif self._error is None:
             status = _STATUS[state]
-            self._error = self._execution.first_failure()
+            self._error = self._execution.graph.first_failure()
         kept = self._settled.artifacts.keep(self._answer)
         self.log.append(
             RunFinished(
@@ -248,23 +248,27 @@ class Pipeline:
         assert plan is not None
         if not isinstance(task, str) or self._clean(plan):
             return
+        graph = self._execution.graph
         remaining = self._settled.max_replans - self._replans
         decision = await self._joiner.decide(
             task,
             plan,
-            [_observation(node, self._settled.artifacts) for node in self._execution.nodes],
+            [
+                _observation(node, self._settled.artifacts)
+                for node in self._execution.graph.nodes.values()
+            ],
             self._settled.tools,
-            started=self._execution.started(),
+            started=self._execution.graph.started(),
             remaining=remaining,
             history=self._history,
             on_answer=self._on_answer,
         )
         match decision:
             case Answer(text):
-                self._execution.resolve(self._execution.unresolved())
+                graph.resolve(graph.unresolved())
                 self._answer = text
             case Replan(patched):
-                self._execution.resolve(self._execution.unresolved())
+                graph.resolve(graph.unresolved())
                 self._next_plan = patched
                 self._replans += 1
             case GiveUp():
@@ -272,14 +276,14 @@ class Pipeline:
 
     def _clean(self, plan: Plan) -> bool:
         """Whether no joiner is needed: the run has really failed, or the answer is at hand."""
-        if self._execution.unresolved():
+        if self._execution.graph.unresolved():
             return False
-        if self._execution.first_failure() is not None or self._execution.stopping:
+        if self._execution.graph.first_failure() is not None or self._execution.graph.stopping:
             return True
         return plan.answer is not None
 
     async def _write_answer(self) -> None:
-        if self._execution.first_failure() is not None or self._execution.held():
+        if self._execution.graph.first_failure() is not None or self._execution.held_calls():
             return
         template = None if self._plan is None else self._plan.answer
         if self._answer is None and template is not None:
@@ -308,7 +312,7 @@ class Pipeline:
             task = self._task if isinstance(self._task, str) else "Give the answer."
             observed = "\n".join(
                 _observation(node, self._settled.artifacts).described()
-                for node in self._execution.nodes
+                for node in self._execution.graph.nodes.values()
             )
             question = f"{task}\n\nOutputs:\n{observed}\n\nAnswer so far: {as_text(answer)}"
             self._output, _ = await ask_structured(

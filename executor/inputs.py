@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
-from treadle.executor.node import Node, State
+from treadle.executor.node import Node
 from treadle.planner.reference import Parsed, Reference, Template, resolve
-from treadle.planner.step import OnFailure
 from treadle.tools.artifacts import ArtifactStore
 
 
@@ -61,17 +60,14 @@ class Inputs:
         Raises ToolError (`reference_not_found`).
         """
         if isinstance(template, Reference):
-            return self._answer_part(template) if self._has_output(template.step) else None
+            return resolve(template, self._lenient) if self._nodes[template.step].hands_on else None
         if isinstance(template, Template):
             parts = tuple(self._available(part) for part in template.parts)
             return resolve(Template(tuple(part for part in parts if part != "")), self.output)
         return resolve(template, self._lenient)
 
-    def _answer_part(self, reference: Reference) -> JsonValue:
-        return resolve(reference, self.output)
-
     def _available(self, part: str | Reference) -> str | Reference:
-        if isinstance(part, str) or self._has_output(part.step):
+        if isinstance(part, str) or self._nodes[part.step].hands_on:
             return part
         node = self._nodes[part.step]
         if node.by_condition:
@@ -79,10 +75,4 @@ class Inputs:
         return f"(not available: {node.error.code if node.error else node.state.name.lower()})"
 
     def _lenient(self, step_id: str) -> JsonValue:
-        return self.output(step_id) if self._has_output(step_id) else None
-
-    def _has_output(self, step_id: str) -> bool:
-        node = self._nodes[step_id]
-        return node.state is State.SUCCEEDED or (
-            node.state is State.FAILED and node.step.on_failure is OnFailure.VALUE
-        )
+        return self.output(step_id) if self._nodes[step_id].hands_on else None

@@ -46,15 +46,37 @@ class FanOut:
     running: int = 0
     next: int = 0
     failure: ErrorInfo | None = None
+    fatal: bool = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another item should start: not after a failure."""
+        return self.failure is None and self.next < len(self.items)
+
+    def take(self) -> int:
+        """The index of the next item; it counts as running."""
+        self.running += 1
+        self.next += 1
+        return self.next - 1
+
+    def give(self, index: int, output: JsonValue) -> None:
+        """Item `index` has ended."""
+        self.done += 1
+        self.running -= 1
+        self.outputs[index] = output
+
+    def fail(self, error: ErrorInfo, *, fatal: bool) -> None:
+        """An item has failed; the first failure is the step's."""
+        self.failure = self.failure or error
+        self.fatal = self.fatal or fatal
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A step with its state. `order` is its place in the plan, `rank` its remaining path."""
+    """A step with its state. `rank` is its expected remaining path in seconds."""
 
     step: Step
     tool: Tool
-    order: int
     state: State = State.PENDING
     unmet: int = 0
     dependents: list[Node] = field(default_factory=list)
@@ -62,6 +84,8 @@ class Node:
     output: Kept = None
     error: ErrorInfo | None = None
     fan_out: FanOut | None = None
+    hands_on: bool = False
+    """It has ended with an output that its dependents can use."""
     by_condition: bool = False
     """Skipped because a `when` did not hold, here or above: nothing went wrong."""
     fatal: bool = False

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from treadle.core.durations import DurationSource
 from treadle.core.program import Outlook
+from treadle.executor.graph import Graph
 from treadle.executor.node import FINAL, Node
 
 
-def outlook_of(
-    node: Node, durations: DurationSource, *, sealed: bool, others_call: bool
-) -> Outlook:
+def outlook_of(node: Node, graph: Graph, durations: DurationSource, *, sealed: bool) -> Outlook:
     """What the run expects after the model call that `node` is making now.
 
     sealed: the plan is complete, so that what is not in it will not come.
-    others_call: steps that do not follow from this one still call models.
     """
-    next_node = max(node.dependents, key=lambda each: each.rank, default=None)
-    calls = 0
-    seen: set[int] = set()
+    below = _below(node)
+    calls = sum(each.tool.calls_model for each in below if each.state not in FINAL)
+    known = {id(node), *map(id, below)}
+    others_call = any(
+        each.tool.calls_model and each.state not in FINAL and id(each) not in known
+        for each in graph.nodes.values()
+    )
+    follower = max(node.dependents, key=lambda each: each.rank, default=None)
+    expected = durations.expected_seconds
+    return Outlook(
+        next_tool=None if follower is None else follower.tool.name,
+        next_tool_seconds=None if follower is None else expected(follower.tool.name),
+        remaining_calls=calls,
+        remaining_seconds=max(0.0, node.rank - expected(node.tool.name)),
+        last_call=sealed and calls == 0 and not others_call,
+    )
+
+
+def _below(node: Node) -> list[Node]:
+    """All that depends on `node`, directly or not."""
+    seen: dict[int, Node] = {}
     pending = list(node.dependents)
     while pending:
         each = pending.pop()
-        if id(each) in seen or each.state in FINAL:
-            continue
-        seen.add(id(each))
-        calls += each.tool.calls_model
-        pending.extend(each.dependents)
-    return Outlook(
-        next_tool=None if next_node is None else next_node.tool.name,
-        next_tool_seconds=(
-            None if next_node is None else durations.expected_seconds(next_node.tool.name)
-        ),
-        remaining_calls=calls,
-        remaining_seconds=max(0.0, node.rank - durations.expected_seconds(node.tool.name)),
-        last_call=sealed and calls == 0 and not others_call,
-    )
+        if id(each) not in seen:
+            seen[id(each)] = each
+            pending.extend(each.dependents)
+    return list(seen.values())

@@ -46,6 +46,14 @@ _LEADS = frozenset({"for", "in", "of", "from", "under", "with", "given", "regard
 
 _NAMING = (Kind.PATH, Kind.GLOB, Kind.URL, Kind.QUOTED, Kind.NUMBER, Kind.DATE)
 _NOUNS = FILE_NOUNS | frozenset(EXTENSIONS) | {"folder", "directory"}
+_VERBAL = frozenset(
+    {"the", "all", "how", "every", "each", "me", "up", "out", "them", "it", "which", "what",
+     "these", "those", "both", "my", "any"}
+)  # fmt: skip
+"""What follows a word that is meant as a verb."""
+_JOINING = frozenset(
+    {"and", "or", "the", "file", "files", "", "vs", "page", "pages", "these", "with"}
+)
 _LOOK = 100
 """How many tokens of a part are looked at to decide where it ends."""
 
@@ -138,8 +146,7 @@ def _begins_request(
         return separator.word != "and" or not _is_condition(before)
     if first.word in _NOUN_VERBS or first.word in _NOUN_STARTS:
         following = tokens[at + 1].word if at + 1 < len(tokens) else ""
-        verbal = following in {"the", "all", "how", "every", "each", "me", "up", "out", "them", "it",
-                               "which", "what", "these", "those", "both", "my", "any"}  # fmt: skip
+        verbal = following in _VERBAL
         if first.word in VERBS and verbal:
             return True
         if first.word in {"list", "show", "rank", "sort", "print", "check", "group"}:
@@ -209,9 +216,10 @@ def is_bare_targets(tokens: tuple[Token, ...]) -> bool:
     for token in tokens:
         if token.kind in (Kind.PATH, Kind.URL, Kind.GLOB) or token.quoted:
             named = True
-        elif (token.kind is Kind.WORD and token.word not in {"and", "or", "the", "file", "files",
-            "", "vs",
-                                                            "page", "pages", "these",
-                                                            "with"}) or token.kind in (Kind.NUMBER, Kind.OPERATOR, Kind.DATE):  # fmt: skip
+        elif (token.kind is Kind.WORD and token.word not in _JOINING) or token.kind in (
+            Kind.NUMBER,
+            Kind.OPERATOR,
+            Kind.DATE,
+        ):
             return False
     return named

@@ -19,6 +19,16 @@ _FUNCTIONS = {"sqrt": "sqrt", "abs": "abs", "min": "min", "max": "max", "round":
               "floor": "floor", "ceil": "ceil", "log": "log", "ln": "log", "log10": "log10",
               "log2": "log2", "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan",
               "factorial": "factorial"}  # fmt: skip
+_COMMANDS = {
+    "add": ("to", "+", True),
+    "subtract": ("from", "-", True),
+    "deduct": ("from", "-", True),
+    "take": ("from", "-", True),
+    "multiply": ("by", "*", False),
+    "divide": ("by", "/", False),
+    "raise": ("to", "**", False),
+}
+"""Verbs: the word between their numbers, the operator, and whether the numbers change places."""
 _AGGREGATES = frozenset({"sum", "total", "average", "avg", "mean", "product", "difference",
                          "maximum", "max", "largest", "biggest", "highest", "minimum", "min",
                          "smallest", "lowest", "quotient", "ratio", "add", "multiply"})  # fmt: skip
@@ -67,13 +77,9 @@ def expressions(tokens: tuple[Token, ...]) -> list[Expression]:
 def _command(tokens: tuple[Token, ...], at: int) -> _Parsed | None:
     """ "add 3 to 4", "subtract 3 from 10", "multiply 3 by 4", "divide 10 by 2"."""
     verb = _word(tokens, at)
-    forms = {"add": ("to", "+", True), "subtract": ("from", "-", True), "deduct": ("from", "-", True),
-             "take": ("from", "-", True), "multiply": ("by", "*", False), "divide": ("by", "/",
-             False),
-             "raise": ("to", "**", False)}  # fmt: skip
-    if verb not in forms:
+    if verb not in _COMMANDS:
         return None
-    link, operator, swapped = forms[verb]
+    link, operator, swapped = _COMMANDS[verb]
     first = _expression(tokens, at + 1, 0)
     if first is None:
         return None

@@ -130,10 +130,9 @@ def values_query(path: str, name: str, filters: tuple[Filter, ...]) -> str:
     """The distinct values of a column."""
     columns = [f"{column(name)} AS g0"]
     columns += [f"{column(each.column)} AS f{at}" for at, each in enumerate(filters)]
-    where = " ".join(_where(Question((), filters=filters)))
-    return f"SELECT DISTINCT g0 AS value FROM {_source(path, columns)} {where} ORDER BY 1".replace(
-        "  ", " "
-    )
+    parts = [f"SELECT DISTINCT g0 AS value FROM {_source(path, columns)}"]  # noqa: S608 - quoted
+    parts += _where(Question((), filters=filters))
+    return " ".join([*parts, "ORDER BY 1"])
 
 
 def rows_query(
@@ -146,7 +145,8 @@ def rows_query(
         columns.append(f"{column(order)} AS treadle_order")
         hidden.append("treadle_order")
     exclude = f" EXCLUDE ({', '.join(hidden)})" if hidden else ""
-    parts = [f"SELECT *{exclude} FROM {_source(path, [*columns, '*'])}"]
+    source = _source(path, [*columns, "*"])
+    parts = [f"SELECT *{exclude} FROM {source}"]  # noqa: S608 - all names are quoted
     parts += [*_where(Question((), filters=filters), "treadle_f")]
     if order:
         parts.append(f"ORDER BY treadle_order {'ASC' if ascending else 'DESC'}")
@@ -154,7 +154,8 @@ def rows_query(
 
 
 def _source(path: str, columns: list[str]) -> str:
-    return f"(SELECT {', '.join(columns) or '1 AS one'} FROM {table_name(path)}) AS picked"
+    selected = ", ".join(columns) or "1 AS one"
+    return f"(SELECT {selected} FROM {table_name(path)}) AS picked"  # noqa: S608 - all quoted
 
 
 def _call(aggregate: Aggregate, value: str) -> str:

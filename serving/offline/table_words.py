@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from treadle.serving.offline.clause import Clause
-from treadle.serving.offline.sql import Aggregate, Filter, Question
-from treadle.serving.offline.token import Kind, Token
+from treadle.serving.offline.sql import Aggregate, Question
+from treadle.serving.offline.table_columns import (
+    AGGREGATES,
+    ENDS,
+    ROWS,
+    SKIPS,
+    TAILS,
+    Words,
+    column_at,
+    name_of,
+    without_files,
+)
+from treadle.serving.offline.table_filters import read_filters
+from treadle.serving.offline.token import Kind
 from treadle.serving.offline.vocabulary import singular
 
-_AGGREGATES = {
-    "sum": "sum", "total": "sum", "totals": "sum", "sums": "sum", "overall": "sum",
-    "aggregate": "sum", "average": "avg", "avg": "avg", "mean": "avg", "averages": "avg",
-    "averaged": "avg", "totalled": "sum", "totaled": "sum", "summed": "sum", "add": "sum",
-    "max": "max", "maximum": "max", "highest": "max", "largest": "max", "biggest": "max",
-    "greatest": "max", "peak": "max", "latest": "max", "hottest": "max", "most": "max",
-    "top": "max",
-    "min": "min", "minimum": "min", "lowest": "min", "smallest": "min", "least": "min",
-    "earliest": "min", "fewest": "min", "bottom": "min", "median": "median", "stddev": "stddev",
-    "std": "stddev", "deviation": "stddev", "distinct": "count_distinct",
-    "unique": "count_distinct", "different": "count_distinct", "count": "count",
-    "number": "count", "many": "count", "counts": "count", "tally": "count",
-    "frequency": "count", "summing": "sum", "averaging": "avg", "counting": "count",
-    "totalling": "sum", "totaling": "sum",
-}  # fmt: skip
 _EXTREMES = {"highest": False, "largest": False, "biggest": False, "greatest": False, "most": False,
              "top": False, "max": False, "maximum": False, "best": False, "lowest": True,
              "smallest": True, "least": True, "min": True, "minimum": True, "fewest": True,
              "bottom": True, "worst": True, "cheapest": True, "leading": False, "more": False,
              "larger": False, "higher": False, "lower": True, "less": True}  # fmt: skip
-_ROWS = frozenset({"row", "record", "entry", "line", "item", "observation"})
+
+
 _MASSES = frozenset({"sales", "revenues", "expenses", "costs", "scores", "prices", "amounts",
     "payments", "donations",
                      "earnings", "profits", "temperatures", "hours", "budgets", "points",
                      "goals"})  # fmt: skip
 """Plurals that are summed and not counted ("total sales"), even in a file of that name."""
+
+
 _RANKED = frozenset({"rank", "sort", "order", "compare", "ranking"})
+
+
 _PLACES = frozenset(
     {
         "for",
@@ -54,73 +54,9 @@ _PLACES = frozenset(
         "without",
     }
 )
+
+
 _BY = frozenset({"by", "per"})
-_ENDS = frozenset(
-    {"by", "per", "in", "from", "for", "where", "whose", "when", "grouped", "group", "across", "of", "and", "or",
-     "with", "each", "every", "is", "are", "has", "have", "had", "using", "sorted", "order",
-     "ordered", "broken",
-     "split", "then", "within", "out", "inside", "on", "does", "do", "there", "which", "that",
-     "as", "aggregated", "descending",
-     "ascending", "overall", "between", "to", "at", "over", "please", "if", "only", "restricted",
-     "exist", "occur", "appear",
-     "was", "were", "limited"}
-)  # fmt: skip
-_SKIPS = frozenset({"the", "a", "an", "of", "all", "value", "column", "field", "its", "their",
-    "up", "for", "me",
-                    "any", "each", "every", "number", "count", "total"})  # fmt: skip
-_TAILS = frozenset(
-    {"column", "value", "field", "figure", "file", "table", "data", "dataset", "group", "wise"}
-)
-_OPERATORS = (
-    (("is", "not", "equal", "to"), "<>"), (("is", "not"), "<>"), (("does", "not", "equal"), "<>"),
-    (("is", "greater", "than"), ">"), (("is", "more", "than"), ">"), (("is", "larger", "than"),
-    ">"),
-    (("is", "higher", "than"), ">"), (("is", "bigger", "than"), ">"), (("is", "less", "than"), "<"),
-    (("is", "lower", "than"), "<"), (("is", "smaller", "than"), "<"), (("is", "at", "least"), ">="),
-    (("is", "at", "most"), "<="), (("is", "over"), ">"), (("is", "above"), ">"), (("is", "under"),
-    "<"),
-    (("is", "below"), "<"), (("is", "after"), ">"), (("is", "before"), "<"), (("is", "equal",
-    "to"), "="),
-    (("equal", "to"), "="), (("equals",), "="), (("greater", "than"), ">"), (("more", "than"), ">"),
-    (("larger", "than"), ">"), (("less", "than"), "<"), (("at", "least"), ">="), (("at", "most"),
-    "<="),
-    (("over",), ">"), (("above",), ">"), (("under",), "<"), (("below",), "<"), (("after",), ">"),
-    (("before",), "<"), (("exceeds",), ">"), (("is",), "="), (("was",), "="), (("are",), "="),
-    (("of",), "="),
-    (("=",), "="), (("<>",), "<>"), ((">",), ">"), (("<",), "<"),
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The tokens of a request about a table, the file's name and its preposition taken out."""
-
-    tokens: tuple[Token, ...]
-
-    def symbol(self, at: int) -> str:
-        if not 0 <= at < len(self.tokens):
-            return ""
-        token = self.tokens[at]
-        return token.text if token.kind is Kind.OPERATOR else "" if token.quoted else token.word
-
-    def stem(self, at: int) -> str:
-        return singular(self.symbol(at))
-
-
-def without_files(clause: Clause) -> tuple[Token, ...]:
-    """The request's tokens without the names of files and the words that lead to them."""
-    kept: list[Token] = []
-    names = {file.path for file in clause.targets.files}
-    for token in clause.tokens:
-        if token.kind is Kind.PATH and token.text.removeprefix("./") in names:
-            while kept and kept[-1].word in {"in", "from", "of", "for", "within", "the", "file",
-                "table", "using", "inside",
-                                            "on", "dataset", "at", "does"}:  # fmt: skip
-                kept.pop()
-            kept.append(Token(Kind.COMMA, ",", token.start, token.end))
-        else:
-            kept.append(token)
-    return tuple(kept)
 
 
 def read_question(clause: Clause, stem: str) -> Question | None:
@@ -165,9 +101,7 @@ def _restricted(
     """
     used = {*groups, *(each.column for each in aggregates)}
     spoken = {word.lower() for name in used for word in name.split()}
-    known = (
-        spoken | {singular(word) for word in spoken} | set(_AGGREGATES) | _ENDS | _SKIPS | _TAILS
-    )
+    known = spoken | {singular(word) for word in spoken} | set(AGGREGATES) | ENDS | SKIPS | TAILS
     known |= {
         "total",
         "order",
@@ -194,93 +128,6 @@ def _restricted(
     return False
 
 
-def read_filters(tokens: tuple[Token, ...]) -> tuple[tuple[Filter, ...] | None, tuple[Token, ...]]:
-    """The filters after "where", and the tokens without them; None for filters not understood."""
-    start = next(
-        (at for at, t in enumerate(tokens) if t.word in {"where", "whose", "when"} and at > 0), -1
-    )
-    if start < 0:
-        start = next((at for at, t in enumerate(tokens)
-                      if t.word in {"with", "for", "have", "has",
-                          "having"} and _filter(Words(tokens), at + 1)), -1)  # fmt: skip
-    if start < 0:
-        start = next((at for at, t in enumerate(tokens) if t.word in {"have", "has", "having",
-            "with"}
-                      and _bare_filter(Words(tokens), at + 1) and any(e.word == "many" or e.stem in _ROWS or e.word == "number" for e in tokens[:at])), -1)  # fmt: skip
-    if start < 0:
-        return (), tokens
-    words = Words(tokens)
-    filters: list[Filter] = []
-    at = start + 1
-    while True:
-        parsed = _filter(words, at) or _bare_filter(words, at)
-        if parsed is None:
-            return None, tokens
-        found, at = parsed
-        filters.append(found)
-        if words.symbol(at) not in {"and", "&"} or _filter(words, at + 1) is None:
-            break
-        at += 1
-    return tuple(filters), (*tokens[:start], *tokens[at:])
-
-
-def _filter(words: Words, at: int) -> tuple[Filter, int] | None:
-    while words.symbol(at) in {"the", "their", "its"}:
-        at += 1
-    for end in range(at, min(at + 5, len(words.tokens))):
-        for phrase, operator in _OPERATORS:
-            if end == at or any(words.symbol(end + k) != part for k, part in enumerate(phrase)):
-                continue
-            name = _name(words, at, end)
-            value, after = _value(words, end + len(phrase))
-            return (Filter(name, operator, value), after) if name and value is not None else None
-        if words.tokens[end].kind not in (Kind.WORD, Kind.QUOTED) or words.symbol(end) in {
-            "by",
-            "per",
-        }:
-            return None
-    return None
-
-
-def _bare_filter(words: Words, at: int) -> tuple[Filter, int] | None:
-    """ "have status paid": one word for the column, one value, and nothing after it."""
-    while words.symbol(at) in {"the", "a", "an"}:
-        at += 1
-    if (
-        at + 1 >= len(words.tokens)
-        or not words.symbol(at)
-        or words.symbol(at) in _ENDS | set(_AGGREGATES)
-    ):
-        return None
-    if words.stem(at) in _ROWS:
-        return None
-    value, end = _value(words, at + 1)
-    rest = words.tokens[end:]
-    if value is None or any(token.kind is not Kind.COMMA for token in rest):
-        return None
-    return Filter(words.tokens[at].text, "=", value), end
-
-
-def _value(words: Words, at: int) -> tuple[str | None, int]:
-    while words.symbol(at) in {"the", "a", "an", "="}:
-        at += 1
-    if at >= len(words.tokens):
-        return None, at
-    token = words.tokens[at]
-    if token.quoted or token.kind in (Kind.DATE, Kind.PATH, Kind.URL, Kind.NUMBER):
-        return token.text, at + 1
-    if (
-        words.symbol(at) == "-"
-        and at + 1 < len(words.tokens)
-        and words.tokens[at + 1].kind is Kind.NUMBER
-    ):
-        return f"-{words.tokens[at + 1].text}", at + 2
-    end = at
-    while end < len(words.tokens) and words.tokens[end].word and words.symbol(end) not in _ENDS:
-        end += 1
-    return (_name(words, at, end) or None), max(end, at + 1)
-
-
 def _groups(words: Words) -> list[str]:
     groups: list[str] = []
     for at in range(len(words.tokens)):
@@ -289,7 +136,7 @@ def _groups(words: Words) -> list[str]:
             continue
         while True:
             name, end = column_at(words, start)
-            if name and name not in groups and singular(name) not in _AGGREGATES:
+            if name and name not in groups and singular(name) not in AGGREGATES:
                 groups.append(name)
             nearby = words.symbol(end) in {"and", "&"} and _group_like(words, end + 1)
             if not name or not nearby:
@@ -306,7 +153,7 @@ def _group_start(words: Words, at: int) -> int | None:
     if word in _BY and not ordering:
         # "top 5 products by revenue": what follows is the value, not the group.
         after_article = words.symbol(at + 2) if after in {"the", "their"} else after
-        value = after_article in _AGGREGATES or _top_before(words, at)
+        value = after_article in AGGREGATES or _top_before(words, at)
         return None if word == "by" and value else at + 1
     if (word in {"for", "in", "of", "from"} and after in {"each", "every"}) or word == "across":
         return at + 2 if after in {"each", "every", "all"} else at + 1
@@ -318,7 +165,7 @@ def _group_start(words: Words, at: int) -> int | None:
 def _group_like(words: Words, at: int) -> bool:
     """Whether another group follows "and", rather than another aggregate or request."""
     name, end = column_at(words, at)
-    return bool(name) and words.symbol(at) not in _AGGREGATES and words.symbol(end) not in _BY
+    return bool(name) and words.symbol(at) not in AGGREGATES and words.symbol(end) not in _BY
 
 
 def _top_before(words: Words, at: int) -> bool:
@@ -328,43 +175,12 @@ def _top_before(words: Words, at: int) -> bool:
     return False
 
 
-def column_at(words: Words, at: int) -> tuple[str, int]:
-    """The column named from `at` on, and where the name ends."""
-    while words.symbol(at) in {"the", "column", "field", "their", "its", "different", "each"}:
-        at += 1
-    if at < len(words.tokens) and words.tokens[at].quoted:
-        return words.tokens[at].text.strip()[:100], at + 1
-    end = at
-    while end < len(words.tokens) and end - at < 5:
-        token = words.tokens[end]
-        if (
-            token.kind is not Kind.WORD
-            or not token.text
-            or token.quoted
-            or words.symbol(end) in _ENDS
-        ):
-            break
-        if end > at and words.symbol(end) in _AGGREGATES:
-            break
-        end += 1
-    return _name(words, at, end), end
-
-
-def _name(words: Words, at: int, end: int) -> str:
-    parts = [token.text.strip() for token in words.tokens[at:end] if token.text.strip()]
-    while len(parts) > 1 and singular(parts[-1].lower()) in _TAILS:
-        parts.pop()
-    while len(parts) > 1 and parts[0].lower() in {"the", "column", "field"}:
-        parts.pop(0)
-    return " ".join(parts)[:100]
-
-
 def _aggregates(words: Words, stem: str, groups: set[str]) -> list[Aggregate]:
     found: list[Aggregate] = []
     pending: list[str] = []
     at = 0
     while at < len(words.tokens):
-        function = _AGGREGATES.get(words.symbol(at))
+        function = AGGREGATES.get(words.symbol(at))
         if (
             function is None
             or words.symbol(at + 1) == "first"
@@ -373,13 +189,13 @@ def _aggregates(words: Words, stem: str, groups: set[str]) -> list[Aggregate]:
             at += 1
             continue
         start = at + 1
-        while words.symbol(start) in _SKIPS and not (
-            words.symbol(start) in _AGGREGATES
+        while words.symbol(start) in SKIPS and not (
+            words.symbol(start) in AGGREGATES
             and function != "count"
-            and _AGGREGATES[words.symbol(start)] != "count"
+            and AGGREGATES[words.symbol(start)] != "count"
         ):
             start += 1
-        if words.symbol(start) in _AGGREGATES:
+        if words.symbol(start) in AGGREGATES:
             # "highest total amount": the extreme orders, the other function computes.
             plain = words.symbol(at) not in _EXTREMES and words.symbol(start) not in _EXTREMES
             if plain and function != "count":
@@ -388,9 +204,8 @@ def _aggregates(words: Words, stem: str, groups: set[str]) -> list[Aggregate]:
             continue
         name, end = column_at(words, start)
         if words.symbol(start) in {"and", "&", ","} or not name:
-            if function not in ("count", "count_distinct") and _AGGREGATES.get(
-                words.symbol(start + 1)
-            ):
+            another = words.symbol(start + 1) in AGGREGATES
+            if another and function not in ("count", "count_distinct"):
                 pending.append(function)
                 at = start + 1
                 continue
@@ -414,7 +229,7 @@ def _aggregate(function: str, name: str, stem: str, groups: set[str]) -> Aggrega
 
 def _is_rows(name: str, stem: str) -> bool:
     word = name.lower().rpartition(" ")[2]
-    if singular(word) in _ROWS:
+    if singular(word) in ROWS:
         return True
     return (
         singular(word) == singular(stem.lower()) and word != singular(word) and word not in _MASSES
@@ -422,9 +237,7 @@ def _is_rows(name: str, stem: str) -> bool:
 
 
 def _mentions_rows(words: Words, stem: str) -> bool:
-    return any(
-        token.stem in _ROWS or token.stem == singular(stem.lower()) for token in words.tokens
-    )
+    return any(token.stem in ROWS or token.stem == singular(stem.lower()) for token in words.tokens)
 
 
 def _count_noun(words: Words, at: int) -> bool:
@@ -450,7 +263,7 @@ def _extreme(words: Words, stem: str) -> tuple[int | None, bool, str]:
             return number or 1, ascending, name
     if words.symbol(at) in {"top", "bottom", "best", "worst", "leading"} and number:
         name, end = column_at(words, at + 2)
-        if name and words.symbol(end) == "by" and singular(name.lower()) not in _ROWS:
+        if name and words.symbol(end) == "by" and singular(name.lower()) not in ROWS:
             return number, ascending, name
     if ranked := _ranked(words):
         return None, ascending, ranked
@@ -461,11 +274,11 @@ def _extreme(words: Words, stem: str) -> tuple[int | None, bool, str]:
             begin > 0
             and words.tokens[begin - 1].word
             and words.symbol(begin - 1)
-            not in (_ENDS | {"the", "find", "show", "list", "give", "me", "name", "get", "what"})
+            not in (ENDS | {"the", "find", "show", "list", "give", "me", "name", "get", "what"})
         ):
             begin -= 1
-        name = _name(words, begin, with_at)
-        if name and singular(name.lower()) not in _ROWS:
+        name = name_of(words, begin, with_at)
+        if name and singular(name.lower()) not in ROWS:
             return number or 1, ascending, name
     return None, ascending, ""
 
@@ -474,7 +287,7 @@ def _ranked(words: Words) -> str:
     """The column of "rank the regions by total amount"."""
     at = next((k for k in range(len(words.tokens)) if words.stem(k) in _RANKED), -1)
     start = at + 2 if words.symbol(at + 1) in {"the", "all", "each", "every"} else at + 1
-    if at < 0 or words.symbol(start) in _AGGREGATES:
+    if at < 0 or words.symbol(start) in AGGREGATES:
         return ""
     return column_at(words, start)[0]
 
@@ -487,9 +300,9 @@ def _leading_column(words: Words) -> str:
     begin = at
     while begin > 0 and words.tokens[begin - 1].kind in (Kind.WORD, Kind.QUOTED) and words.symbol(
         begin - 1
-    ) not in _ENDS | {"the", "show", "give", "me", "list", "compute", "get", "what", "calculate",
+    ) not in ENDS | {"the", "show", "give", "me", "list", "compute", "get", "what", "calculate",
         "find",
                       "grouped", "group", "display", "compare", "report", "broken", "rank",
                       "plot"}:  # fmt: skip
         begin -= 1
-    return _name(words, begin, at) if at > 0 else ""
+    return name_of(words, begin, at) if at > 0 else ""

@@ -210,7 +210,7 @@ def _folders(tokens: tuple[Token, ...]) -> tuple[list[str], set[int]]:
         if here:
             continue
         named = before is not None and before.stem in _FOLDER_NOUNS and _led(tokens, at - 1)
-        if _names_folder(token, tokens) and (
+        if (_names_folder(token, tokens) and (
             noun
             or named
             or (before is not None and before.word in {"folder", "directory"})
@@ -221,13 +221,15 @@ def _folders(tokens: tuple[Token, ...]) -> tuple[list[str], set[int]]:
                     or (before is not None and before.word in {"ls", "dir"})
                 )
             )
+        )) or (
+            before is not None
+            and before.word == "and"
+            and at - 2 in used
+            and after is None
+            and _names_folder(token, tokens)
         ):
             found[token.text] = None
             used.add(at)
-        elif found and before is not None and before.word in {"and", ","} and at - 2 in used:
-            if _names_folder(token, tokens) and after is None:
-                found[token.text] = None
-                used.add(at)
     return list(found), used
 
 

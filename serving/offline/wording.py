@@ -22,7 +22,7 @@ _RANGE = """\
 - finding: "how many *.py files are there", "find TODO in all python files"
 - each file of many: "for every *.md under docs, count the words"
 - tables: "total amount by region in sales.csv", "how many rows has orders.csv"
-- pages on hosts that were allowed (--allow-host): "fetch http://a/x and http://b/y and compare them"
+- pages on allowed hosts (--allow-host): "fetch http://a/x and http://b/y and compare them"
 - extractive summaries: "summarise README.md in 2 sentences"
 - dates: "how many days between 2024-01-01 and 2024-03-01", "what time is it"
 - texts: "show me the first 10 lines of notes.txt", "how many words are in 'the quick brown fox'"

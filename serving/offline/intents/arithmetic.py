@@ -81,7 +81,8 @@ def _comparison(draft: Draft, left: Expression, right: Expression) -> Draft:
         for text, value, each in zip(said, (first, second), (left, right), strict=True)
     ]
     draft.say(
-        f"{values[0]}, compared with {values[1]}: the larger is {reference(rank, '[0].expression')} "
+        f"{values[0]}, compared with {values[1]}: "
+        f"the larger is {reference(rank, '[0].expression')} "
         f"({said[0]} minus {said[1]} is {reference(difference)}; 0 means that they are equal)."
     )
     return draft

@@ -6,13 +6,9 @@ from treadle.core.json_value import JsonValue
 from treadle.serving.offline.clause import Clause
 from treadle.serving.offline.draft import Draft, escaped, listed, reference, shown
 from treadle.serving.offline.sql import Question, aggregate_query, rows_query, values_query
-from treadle.serving.offline.table_words import (
-    Words,
-    column_at,
-    read_filters,
-    read_question,
-    without_files,
-)
+from treadle.serving.offline.table_columns import Words, column_at, without_files
+from treadle.serving.offline.table_filters import read_filters
+from treadle.serving.offline.table_words import read_question
 from treadle.serving.offline.targets import extension
 from treadle.serving.offline.token import Kind
 from treadle.serving.offline.vocabulary import ASCENDING, FILLERS, STOP_WORDS, VERBS

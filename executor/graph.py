@@ -1,0 +1,221 @@
+"""The DAG of a run: who waits for whom, and what follows when a step ends.
+
+No clock, no tasks: a state machine that the scheduler drives. A step that becomes free to start is
+put into `startable`; every final state is recorded as an event, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from treadle.core.durations import DurationSource
+from treadle.core.errors import ErrorInfo
+from treadle.core.event_log import EventLog
+from treadle.core.events import Payload, StepDropped, StepFinished, StepPlanned, StepStatus
+from treadle.core.json_value import JsonValue
+from treadle.executor.node import FINAL, NOT_STARTED, Node, State
+from treadle.planner.plan import Plan
+from treadle.planner.step import OnFailure, Step
+from treadle.tools import ToolRegistry
+from treadle.tools.artifacts import Kept, as_json
+
+_STATUS: dict[State, StepStatus] = {
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+    State.SKIPPED: "skipped",
+    State.CANCELLED: "cancelled",
+    State.WAITING: "waiting",
+}
+
+_FATAL = frozenset({OnFailure.FAIL, OnFailure.CANCEL, OnFailure.REPLAN})
+
+
+class Graph:
+    """Steps with their states, in the plan's order.
+
+    stopping: set when everything is to end; what depends on a cancelled step is then left alone.
+    """
+
+    def __init__(self, tools: ToolRegistry, log: EventLog, durations: DurationSource) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.startable: deque[Node] = deque()
+        self.stopping = False
+        self._tools = tools
+        self._log = log
+        self._durations = durations
+        self._unranked = 0
+
+    # ---- its shape ---------------------------------------------------------------------------
+
+    def add(self, step: Step) -> None:
+        """Add a step whose needs are all there; announce it."""
+        payload = Payload(step.wire())
+        self._log.append(
+            StepPlanned(step_id=step.id, tool=step.tool, needs=step.needs, step=payload)
+        )
+        self._insert(step)
+
+    def patch(self, plan: Plan) -> None:
+        """What has started stays; the rest is laid anew, as `plan` says."""
+        kept = {id_: node for id_, node in self.nodes.items() if node.state not in NOT_STARTED}
+        before = {id_: node.step for id_, node in self.nodes.items() if id_ not in kept}
+        self.nodes.clear()
+        self.startable.clear()
+        for node in kept.values():
+            node.dependents.clear()
+        for step_id in before.keys() - {step.id for step in plan.steps}:
+            self._log.append(StepDropped(step_id=step_id))
+        for step in plan.steps:
+            if step.id in kept:
+                self.nodes[step.id] = kept[step.id]
+            elif before.get(step.id) == step:
+                self._insert(step)
+            else:
+                self.add(step)
+
+    def _insert(self, step: Step) -> None:
+        node = Node(step, self._tools.find(step.tool))
+        node.rank = self._durations.expected_seconds(step.tool)
+        self.nodes[step.id] = node
+        self._unranked += 1
+        blocker: Node | None = None
+        for need in step.needs:
+            source = self.nodes[need]
+            source.dependents.append(node)
+            if source.state not in FINAL and source.state is not State.BLOCKED:
+                node.unmet += 1
+            elif not source.hands_on:
+                blocker = source
+        if blocker is not None:
+            self._refuse(blocker, node)
+        elif node.unmet == 0:
+            self.startable.append(node)
+
+    def rank(self, *, everything: bool = False) -> bool:
+        """Work out the remaining paths anew if many steps are new; True if it was done.
+
+        Amortised: doing it at every added step would cost the square of their number.
+        """
+        if not everything and self._unranked <= max(16, len(self.nodes) // 8):
+            return False
+        for node in reversed(self.nodes.values()):
+            after = max((each.rank for each in node.dependents), default=0.0)
+            node.rank = self._durations.expected_seconds(node.tool.name) + after
+        self._unranked = 0
+        return True
+
+    # ---- what follows from an end --------------------------------------------------------------
+
+    def end(
+        self,
+        node: Node,
+        state: State,
+        *,
+        output: Kept = None,
+        error: ErrorInfo | None = None,
+        fatal: bool = False,
+    ) -> None:
+        """`node` has reached a final state: record it and tell those that wait for it.
+
+        fatal: the run fails whatever the step's policy says (its budget is used up).
+        """
+        failed = state is State.FAILED
+        as_value = failed and node.step.on_failure is OnFailure.VALUE and not fatal
+        if as_value and error is not None:
+            output = error_value(error)
+        node.state = state
+        node.error = error
+        node.output = output
+        node.hands_on = state is State.SUCCEEDED or as_value
+        node.fatal = failed and (fatal or node.step.on_failure in _FATAL)
+        self._log.append(
+            StepFinished(
+                step_id=node.step.id,
+                status=_STATUS[state],
+                output=Payload(as_json(output)) if node.hands_on else None,
+                error=error,
+            )
+        )
+        for dependent in node.dependents:
+            if node.hands_on:
+                dependent.unmet -= 1
+                if dependent.unmet == 0 and dependent.state is State.PENDING:
+                    self.startable.append(dependent)
+            elif not self.stopping:
+                self._refuse(node, dependent)
+
+    def _refuse(self, source: Node, first: Node) -> None:
+        """`source` hands nothing on: neither `first` nor what depends on it can run."""
+        blocked = source.state is State.BLOCKED or (
+            source.fatal and source.step.on_failure is OnFailure.REPLAN
+        )
+        pending = [(source, first)]  # a stack: the chain behind may be 10,000 steps long
+        while pending:
+            cause, node = pending.pop()
+            if node.state not in (State.PENDING, State.HELD):
+                continue
+            if blocked:
+                node.state = State.BLOCKED
+            else:
+                self._skip(node, cause)
+            pending.extend((node, dependent) for dependent in node.dependents)
+
+    def _skip(self, node: Node, cause: Node) -> None:
+        node.by_condition = cause.by_condition
+        node.state = State.SKIPPED
+        how = "was skipped" if cause.state is State.SKIPPED else "did not succeed"
+        code = "condition_not_met" if node.by_condition else "dependency_failed"
+        node.error = ErrorInfo(code, f"it needs '{cause.step.id}', which {how}", node.step.id)
+        self._log.append(StepFinished(step_id=node.step.id, status="skipped", error=node.error))
+
+    # ---- the end of the run ----------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Give every remaining step its final state."""
+        for node in list(self.nodes.values()):
+            if node.state in FINAL:
+                continue
+            if self.stopping:
+                self.end(node, State.CANCELLED, error=cancelled(node))
+            elif node.state is State.BLOCKED:
+                causes = (self.nodes[need] for need in node.step.needs)
+                self._skip(node, next(cause for cause in causes if not cause.hands_on))
+            else:
+                reason = "it waits for an approval, or for a step that does"
+                waiting = ErrorInfo("approval_needed", reason, node.step.id)
+                node.state, node.error = State.WAITING, waiting
+                self._log.append(
+                    StepFinished(step_id=node.step.id, status="waiting", error=waiting)
+                )
+
+    def unresolved(self) -> list[Node]:
+        """The steps that failed with the policy `replan` and were not taken care of."""
+        return [
+            node
+            for node in self.nodes.values()
+            if node.fatal and node.step.on_failure is OnFailure.REPLAN
+        ]
+
+    def resolve(self, nodes: Iterable[Node]) -> None:
+        """A patch or an answer takes care of the failure of `nodes`."""
+        for node in nodes:
+            node.fatal = False
+
+    def first_failure(self) -> ErrorInfo | None:
+        """The error of the first step, in the plan's order, that makes the run fail."""
+        return next((node.error for node in self.nodes.values() if node.fatal), None)
+
+    def started(self) -> set[str]:
+        """The ids of the steps that a patch can no longer change."""
+        return {id_ for id_, node in self.nodes.items() if node.state not in NOT_STARTED}
+
+
+def cancelled(node: Node) -> ErrorInfo:
+    """The error of a step that was stopped."""
+    return ErrorInfo("cancelled", "the run was stopped before it ended", node.step.id)
+
+
+def error_value(error: ErrorInfo) -> JsonValue:
+    """What the policy `value` hands on: `{"error": {"code", "message"}}`."""
+    return {"error": {"code": error.code, "message": error.message}}

@@ -1,0 +1,52 @@
+"""Any text at all gives a well-formed plan, soon."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from treadle.planner.plan import Plan
+from tests.serving.offline.plans import plan
+from tests.serving.offline.wordings import WORDINGS
+
+_WORDS = sorted({word for line in WORDINGS.splitlines() for word in line.split("|")[0].split()})
+_NASTY = ["${calc}", "$${", "$", "'", '"', "`", "\x00", "\n", "(", ")", "*", "{", "-- ", "”", "\\"]
+
+
+@given(st.text(max_size=300))
+def test_any_text(text: str) -> None:
+    Plan.from_wire(plan(text))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(_WORDS + _NASTY), max_size=40), st.sampled_from(["", " "]))
+def test_any_words(words: list[str], earlier: str) -> None:
+    made = plan(" ".join(words), earlier and "count the words of every *.md under docs")
+    Plan.from_wire(made)
+
+
+_LONG = {
+    "words": "a ", "commas": "a,", "quotes": "'a ", "mixed quotes": "\"a' ", "brackets": "(",
+    "numbers": "1 ", "sums": "1+", "urls": "http://a,", "requests": "and list files ",
+    "minus": "-", "paths": "a.txt ", "newlines": "\n", "bullets": "- a\n", "sum of": "sum of ",
+    "globs": "*a", "searches": "find x in *.py. ", "dots": "a.", "slashes": "/", "digits": "1",
+    "five": "five ", "braces": "{,", "items": "(1)a ", "backticks": "`a", "colons": "a.csv: ",
+    "tables": "total by by in a.csv ", "apostrophes": "a' ", "roots": "square root of ",
+    "references": "${a} ", "tldr": "tl;dr ", "summaries": "summarise this text ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", _LONG.values(), ids=_LONG.keys())
+def test_100_kb_end_soon(piece: str) -> None:
+    started = time.monotonic()
+    plan(piece * (100_000 // len(piece)))
+    # Quadratic work would take minutes; a second or less is usual.
+    assert time.monotonic() - started < 10
+
+
+def test_what_lies_beyond_the_limit_is_said_to_be_unread() -> None:
+    made = plan("list the csv files. " + "blah " * 20_000 + ". what is 2+2")
+    assert "Not understood, and not done" in made["answer"]
