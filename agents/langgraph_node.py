@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from treadle.core.errors import InputError, RunError
+from treadle.core.json_value import as_text
+from treadle.executor import RunResult
 
-if TYPE_CHECKING:
-    from treadle.agents.runtime import Runtime
+
+class Runs(Protocol):
+    """What a node needs of a Runtime."""
+
+    async def run(self, task: str) -> RunResult:
+        """Run `task` to its end."""
+        ...
 
 
 class RuntimeNode:
@@ -24,7 +31,7 @@ class RuntimeNode:
     handling then apply.
     """
 
-    def __init__(self, runtime: Runtime, *, task: str = "task", answer: str = "answer") -> None:
+    def __init__(self, runtime: Runs, *, task: str = "task", answer: str = "answer") -> None:
         self._runtime = runtime
         self._task_key = task
         self._answer_key = answer
@@ -44,8 +51,6 @@ class RuntimeNode:
         update: dict[str, Any] = {}
         if from_messages:
             from langchain_core.messages import AIMessage
-
-            from treadle.core.json_value import as_text
 
             update["messages"] = [AIMessage(as_text(result.answer))]
             if self._answer_key not in state:

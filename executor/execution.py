@@ -342,11 +342,6 @@ class Execution:
         step_ids = tuple(call.step_id for call in calls)
         self._log.append(ApprovalRequested(plan_hash=plan.hash, step_ids=step_ids))
         if self._approve is None:
-            self._log.append(
-                ApprovalAnswered(
-                    plan_hash=plan.hash, step_ids=step_ids, approved=False, by="nobody"
-                )
-            )
             return
         approve = self._approve
 
@@ -359,9 +354,7 @@ class Execution:
     def _decide(self, calls: Iterable[PendingCall], approved: bool, plan_hash: str) -> None:
         step_ids = tuple(call.step_id for call in calls)
         self._log.append(
-            ApprovalAnswered(
-                plan_hash=plan_hash, step_ids=step_ids, approved=approved, by="approver"
-            )
+            ApprovalAnswered(plan_hash=plan_hash, step_ids=step_ids, approved=approved)
         )
         self._decisions.take(step_ids, approved)
         held = (node for node in self.graph.nodes.values() if node.state is State.HELD)

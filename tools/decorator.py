@@ -55,7 +55,7 @@ def tool(
     """
 
     def make(function: Callable[..., Any]) -> Tool:
-        tool_name: str = name or getattr(function, "__name__", "")
+        tool_name = str(name or getattr(function, "__name__", ""))
         if not TOOL_NAME.fullmatch(tool_name):
             raise ConfigError(
                 "bad_tool",

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NotRequired, Required, get_type_hints
+from typing import Annotated, Any, NotRequired, Required, cast, get_type_hints
 
 import docstring_parser
 from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -182,7 +182,7 @@ def described(function: Callable[..., object]) -> str:
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
     # A TypedDict and not create_model: a model cannot have fields named `json` or `schema`.
-    made = TypedDict(re.sub(r"\W", "_", name), fields)  # type: ignore[operator]
+    made: Any = cast(Any, TypedDict)(re.sub(r"\W", "_", name), fields)
     made.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(made)
 

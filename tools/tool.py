@@ -83,8 +83,9 @@ class Tool:
         """
         checked = self.signature.check(self.name, arguments)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
+        deadline = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as deadline:
+            async with deadline:
                 result = await self._invoke(checked)
         except TimeoutError as error:
             if deadline.expired():

@@ -140,7 +140,9 @@ def _begins_request(
     if token.word in {"the", "a", "an"} and at + 1 < len(tokens):
         first = tokens[at + 1]
         if first.stem in _NOUN_STARTS or first.word in _NOUN_STARTS:
-            return _complete(tuple(before))
+            ahead = tokens[at + 2 : at + 7]
+            files = any(each.stem in FILE_NOUNS or each.kind is Kind.GLOB for each in ahead)
+            return _complete(tuple(before)) or (files and find_targets(tuple(before[:_LOOK])).any)
         return False
     if first.word in {"is", "are", "do", "does", "has", "have"}:
         return separator.word != "and" or not _is_condition(before)

@@ -18,6 +18,7 @@ from treadle.serving.offline.intents.listing import exists, list_or_count
 from treadle.serving.offline.intents.measuring import measure_files
 from treadle.serving.offline.intents.pages import fetch_pages
 from treadle.serving.offline.intents.reading import read_files, read_lines
+from treadle.serving.offline.intents.row_counts import count_rows
 from treadle.serving.offline.intents.searching import search_files
 from treadle.serving.offline.intents.summarising import summarise
 from treadle.serving.offline.intents.tables import ask_tables
@@ -33,6 +34,7 @@ _Intent: TypeAlias = Callable[[Clause], Draft | None]
 _INTENTS: tuple[_Intent, ...] = (
     date_and_time,
     ask_tables,
+    count_rows,
     read_lines,
     compare_content,
     summarise,
@@ -78,7 +80,7 @@ def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[st
 
     Any text at all has a plan: what is not understood is named in the answer.
     """
-    parts = _parts(task)
+    parts = _parts(_unquoted(task))
     if earlier and parts and len(parts) == 1:
         parts = [_continued(parts[0], earlier)]
     writer = PlanWriter()
@@ -100,6 +102,15 @@ def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[st
     if not writer.steps:
         return {"steps": [], "answer": capabilities(task, list(missing))}
     return writer.wire(_about_unread(unread, list(missing)))
+
+
+def _unquoted(task: str) -> str:
+    """`task` without the quotes around all of it."""
+    stripped = task.strip()
+    mark = stripped[:1]
+    if len(stripped) < 3 or mark not in "\"'`" or stripped[-1] != mark or stripped.count(mark) != 2:
+        return task
+    return stripped[1:-1]
 
 
 def _about_unread(unread: list[str], missing: list[str]) -> str:

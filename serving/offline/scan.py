@@ -87,7 +87,7 @@ def classify_quoted(value: str) -> Kind:
         return Kind.URL
     if " " not in value:
         kind = _classify(value)
-        return kind if kind in (Kind.PATH, Kind.GLOB) else Kind.QUOTED
+        return kind if kind is Kind.PATH or kind is Kind.GLOB else Kind.QUOTED
     extension = value.rpartition(".")[2].lower()
     known = any(extension in extensions for extensions in EXTENSIONS.values())
     return Kind.PATH if known and not value.startswith(" ") else Kind.QUOTED
@@ -354,12 +354,8 @@ def _is_item_mark(tokens: list[Token], at: int) -> bool:
     number, after = group[1], group[3]
     before = tokens[at - 1] if at else None
     joined = before is not None and (before.kind is Kind.OPERATOR or before.end == group[0].start)
-    return (
-        number.kind is Kind.NUMBER
-        and len(number.text) < 3
-        and after.kind is Kind.WORD
-        and not joined
-    )
+    short = len(number.text) < (3 if number.kind is Kind.NUMBER else 2)
+    return short and after.kind is Kind.WORD and not joined
 
 
 def _quote(value: str, start: int, end: int) -> Token:

@@ -99,6 +99,9 @@ def _restricted(
 
     To leave it out would answer another question than the one asked.
     """
+    starts = sum(_group_start(words, at) is not None for at in range(len(words.tokens)))
+    if starts > max(len(groups), 1):
+        return True
     used = {*groups, *(each.column for each in aggregates)}
     spoken = {word.lower() for name in used for word in name.split()}
     known = spoken | {singular(word) for word in spoken} | set(AGGREGATES) | ENDS | SKIPS | TAILS

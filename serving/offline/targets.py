@@ -18,7 +18,7 @@ from treadle.serving.offline.vocabulary import (
 _INTO = frozenset({"in", "under", "inside", "within", "from", "below", "beneath", "at", "into",
                    "underneath", "across", "through", "throughout"})  # fmt: skip
 _FOLDER_NOUNS = frozenset({"folder", "directory", "dir", "subfolder", "subdirectory", "tree"})
-_HERE = frozenset({"this", "current", "here", "workspace", "project", "repo", "repository",
+HERE = frozenset({"this", "current", "here", "workspace", "project", "repo", "repository",
                    "present", "working", "codebase", "root"})  # fmt: skip
 _SETS = frozenset({"every", "each", "all", "any"})
 _FLAT = ("top level", "not recursively", "non recursively", "without subfolders", "top-level",
@@ -153,6 +153,8 @@ def _kinds(tokens: tuple[Token, ...], used: set[int]) -> Iterator[tuple[str, tup
         stem = token.stem if token.stem in EXTENSIONS else token.word
         if stem not in EXTENSIONS or token.quoted:
             continue
+        of_lines = at > 1 and tokens[at - 1].word == "of" and tokens[at - 2].stem == "line"
+        noun = noun or (of_lines and not named)
         plural = token.word != token.stem
         quantified = any(each.word in _SETS for each in tokens[max(0, at - 2) : at])
         if (
@@ -170,9 +172,9 @@ def _kinds(tokens: tuple[Token, ...], used: set[int]) -> Iterator[tuple[str, tup
 def _file_noun_near(tokens: tuple[Token, ...], at: int) -> bool:
     """Whether a noun for files follows, perhaps after more kinds: "csv and json files"."""
     for token in tokens[at + 1 : at + 6]:
-        if token.stem in FILE_NOUNS:
+        if token.stem in FILE_NOUNS or token.word == "code":
             return True
-        joined = token.word in {"and", "or", "source", "code", "data", "test"}
+        joined = token.word in {"and", "or", "data", "test"}
         kind = token.stem in EXTENSIONS or _is_extension(token.text)
         if not (joined or kind or token.kind is Kind.COMMA or token.text == "/"):
             return False
@@ -206,22 +208,25 @@ def _folders(tokens: tuple[Token, ...]) -> tuple[list[str], set[int]]:
             continue
         noun = after is not None and after.stem in _FOLDER_NOUNS
         led = _led(tokens, at)
-        here = token.word in _HERE and (led or (before is not None and before.stem in _HERE))
+        here = token.word in HERE and (led or (before is not None and before.stem in HERE))
         if here:
             continue
         named = before is not None and before.stem in _FOLDER_NOUNS and _led(tokens, at - 1)
-        if (_names_folder(token, tokens) and (
-            noun
-            or named
-            or (before is not None and before.word in {"folder", "directory"})
-            or (
-                led
-                and (
-                    _speaks_of_files(tokens)
-                    or (before is not None and before.word in {"ls", "dir"})
+        if (
+            _names_folder(token, tokens)
+            and (
+                noun
+                or named
+                or (before is not None and before.word in {"folder", "directory"})
+                or (
+                    led
+                    and (
+                        _speaks_of_files(tokens)
+                        or (before is not None and before.word in {"ls", "dir"})
+                    )
                 )
             )
-        )) or (
+        ) or (
             before is not None
             and before.word == "and"
             and at - 2 in used
@@ -261,7 +266,7 @@ def _led(tokens: tuple[Token, ...], at: int) -> bool:
 
 def _names_folder(token: Token, tokens: tuple[Token, ...]) -> bool:
     word, stem = token.word, token.stem
-    if word in STOP_WORDS or stem in STOP_WORDS or word in _HERE or stem in _FOLDER_NOUNS:
+    if word in STOP_WORDS or stem in STOP_WORDS or word in HERE or stem in _FOLDER_NOUNS:
         return False
     if stem in FILE_NOUNS and word not in {"docs", "scripts", "sources", "modules", "source"}:
         return False

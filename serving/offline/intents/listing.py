@@ -22,7 +22,8 @@ def list_or_count(clause: Clause) -> Draft | None:
         sets = [(FileSet(("**/*",), targets.folder or "."), "**/*")]
     counting = clause.has(_COUNT) or (clause.inherited and clause.has({"total"}))
     asked = counting or clause.has(_LIST | _CONTENTS) or clause.says("are there", "is there")
-    if not sets or not asked or targets.urls:
+    # A file beside a set is about something else: it must not be left out.
+    if not sets or not asked or targets.urls or targets.files:
         return None
     draft = Draft()
     listing = not counting or clause.has({"list", "enumerate", "name", "show", "display"})

@@ -172,6 +172,8 @@ def _limit(clause: Clause) -> int | None:
     extremes = ASCENDING | DESCENDING
     number = clause.number_after(extremes) or clause.number_before(extremes)
     number = number or clause.number_after({"first"})
+    if not number and clause.has(extremes):
+        number = clause.number_before({"file", "document", "doc", "script", "module"})
     if number:
         return number
     single = {"file", "document", "doc", "one", "script", "module"}

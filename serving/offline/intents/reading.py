@@ -58,7 +58,7 @@ def _show(draft: Draft, clause: Clause, file: FileTarget) -> None:
     last = clause.number_after({"last", "final", "bottom"})
     first = clause.number_after({"first", "top", "beginning"})
     start = clause.number_after({"line"})
-    plain = clause.number_before({"line"})
+    plain = clause.number_before({"line"}) or clause.number_after({"n"})
     which = ""
     if clause.has({"tail", "last"}) and clause.position({"first"}) < 0:
         number = last or plain or (1 if clause.says("last line", "final line") else 10)

@@ -8,7 +8,7 @@ from treadle.core.json_value import JsonValue
 from treadle.serving.offline.clause import Clause
 from treadle.serving.offline.draft import Draft, escaped, reference, shown
 from treadle.serving.offline.sources import named, path_of, per_pattern
-from treadle.serving.offline.targets import FileSet
+from treadle.serving.offline.targets import HERE, FileSet
 from treadle.serving.offline.token import Kind, Token
 from treadle.serving.offline.vocabulary import (
     ASCENDING,
@@ -46,6 +46,7 @@ _LEAD = frozenset(
 _TAIL = frozenset({"comment", "occurrence", "note", "marker", "remark", "entry", "statement",
     "string",
                    "word", "call"})  # fmt: skip
+_PLACES = (Kind.GLOB, Kind.PATH)
 _COUNT = frozenset({"many", "count", "often", "number", "tally", "times", "total", "frequency"})
 
 
@@ -60,6 +61,8 @@ def search_files(clause: Clause) -> Draft | None:
     if clause.has({"grep", "rg", "ripgrep"}) and not clause.targets.any and needle.count(" ") == 1:
         # As in a shell: "grep TODO src".
         needle, folder = needle.split(" ")
+    elif not folder and not clause.targets.any:
+        folder = _last_place(clause)
     draft = Draft()
     regex = clause.has({"regex", "regexp"}) or clause.says("regular expression")
     args: dict[str, JsonValue] = {"text": escaped(needle)}
@@ -73,6 +76,15 @@ def search_files(clause: Clause) -> Draft | None:
         hits = draft.step("hits", "search_files", {**args, **where})
         _answer(draft, clause, hits, needle, place)
     return draft
+
+
+def _last_place(clause: Clause) -> str:
+    """The folder of "find TODO in src", where no word says that it is one."""
+    words = [token for token in clause.tokens if token.kind is Kind.WORD and token.word]
+    if len(words) < 2 or words[-2].word not in {"in", "under", "inside", "within"}:
+        return ""
+    last = words[-1]
+    return "" if last.word in STOP_WORDS | HERE else last.text
 
 
 def _places(
@@ -95,7 +107,7 @@ def _places(
         return places
     everything = FileSet(("**/*",), folder or ".")
     where = {"folder": escaped(folder)} if folder else {}
-    return [(where, everything.spoken)]
+    return [(where, shown(everything.spoken))]
 
 
 def _answer(draft: Draft, clause: Clause, hits: str, needle: str, place: str) -> None:
@@ -111,9 +123,17 @@ def _answer(draft: Draft, clause: Clause, hits: str, needle: str, place: str) ->
 
 def _needle(clause: Clause) -> str | None:
     tokens = clause.tokens
+    if clause.says("there any") and not clause.has(FILE_NOUNS | {"difference"}):
+        at = clause.position({"any"})
+        return _after(clause, tokens[at + 1 :])
     for at, token in enumerate(tokens):
         if not token.word or token.quoted:
             continue
+        if token.stem in {"search", "scan", "check", "grep"} and clause.targets.any:
+            # "search *.md for install"
+            after = next((k for k in range(at + 1, len(tokens)) if tokens[k].word == "for"), -1)
+            if after > 0 and any(t.kind in _PLACES for t in tokens[at:after]):
+                return _after(clause, tokens[after + 1 :])
         direct = token.word in _DIRECT or token.stem in _DIRECT
         search = token.stem in _SEARCH or token.word in _SEARCH
         if not direct and not search:
@@ -157,7 +177,9 @@ def _after(clause: Clause, tokens: tuple[Token, ...]) -> str | None:
         taken.pop()
     if not taken or _is_description(taken):
         return next((t.text for t in tokens if t.kind is Kind.QUOTED), None)
-    return _spelled(taken)
+    needle = _spelled(taken)
+    plural = len(needle) > 3 and needle[:-1].isupper() and needle.endswith("s")
+    return needle[:-1] if plural else needle
 
 
 def _is_description(taken: list[Token]) -> bool:

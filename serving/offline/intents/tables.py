@@ -14,6 +14,11 @@ from treadle.serving.offline.token import Kind
 from treadle.serving.offline.vocabulary import ASCENDING, FILLERS, STOP_WORDS, VERBS
 
 _FILE_WORDS = frozenset({"line", "byte", "character", "char", "size", "big", "kb", "mb", "word"})
+_COMPUTING = frozenset(
+    {"by", "per", "group", "grouped", "where", "each", "average", "sum", "which", "total", "mean",
+     "median", "maximum", "minimum", "max", "min", "highest", "lowest", "avg", "add"}
+)  # fmt: skip
+"""Words that ask for more than what a table looks like."""
 _ROWS = frozenset({"row", "record", "entry"})
 _DESCRIBE = frozenset({"column", "schema", "field", "structure", "header", "describe", "type"})
 _COUNTING = frozenset({"row", "record", "entry", "how", "many", "number", "count", "what", "is",
@@ -57,9 +62,7 @@ def _ask(draft: Draft, clause: Clause, path: str) -> bool:
 
 
 def _describe(draft: Draft, clause: Clause, path: str) -> bool:
-    grouped = clause.has(
-        {"by", "per", "group", "grouped", "where", "each", "average", "sum", "which"}
-    )
+    grouped = clause.has(_COMPUTING)
     columns = clause.has(_DESCRIBE) and not grouped
     summary = clause.has({"summarise", "summarize", "summary", "overview"}) and (
         extension(path) in {"csv", "tsv", "parquet"} and not grouped
@@ -67,9 +70,7 @@ def _describe(draft: Draft, clause: Clause, path: str) -> bool:
     counts = clause.has(_ROWS) and clause.has({"many", "number", "count"}) and not grouped
     if counts and not _only_rows(clause):
         counts = False
-    if not (
-        columns or counts or summary or clause.says("how long", "which columns", "what columns")
-    ):
+    if not (columns or counts or summary or clause.says("which columns", "what columns")):
         return False
     table = draft.step("table", "describe_table", {"path": escaped(path)})
     name = shown(path)
@@ -129,9 +130,11 @@ def _aggregate(draft: Draft, clause: Clause, path: str) -> bool:
     by = listed([shown(each) for each in question.groups])
     if question.limit is not None:
         end = "lowest" if question.ascending else "highest"
+        best = question.aggregates[0]
+        what = shown(best.column) if best.function in ("min", "max") else said[0]
         first = by if question.limit == 1 else f"{question.limit} {by}"
         draft.say(
-            f"The {first} with the {end} {said[0]} in {name}{_restriction(question)}:\n"
+            f"The {first} with the {end} {what} in {name}{_restriction(question)}:\n"
             f"{reference(rendered)}"
         )
     else:

@@ -114,12 +114,11 @@ class ApprovalRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAnswered(Event):
-    """The decision on an approval. `by` is "nobody" where there was nobody to ask."""
+    """The decision on an approval. Where there was nobody to ask, there is none."""
 
     plan_hash: str
     step_ids: tuple[str, ...]
     approved: bool
-    by: Literal["approver", "nobody"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treadle.planner.plan import Plan
-from tests.serving.offline.plans import plan
-from tests.serving.offline.wordings import WORDINGS
 
-_WORDS = sorted({word for line in WORDINGS.splitlines() for word in line.split("|")[0].split()})
+Planner: TypeAlias = Callable[..., Any]
+_WORDINGS = (Path(__file__).parent / "wordings.txt").read_text(encoding="utf-8")
+_WORDS = sorted({word for line in _WORDINGS.splitlines() for word in line.split("|")[0].split()})
 _NASTY = ["${calc}", "$${", "$", "'", '"', "`", "\x00", "\n", "(", ")", "*", "{", "-- ", "”", "\\"]
 
 
-@given(st.text(max_size=300))
-def test_any_text(text: str) -> None:
+@given(text=st.text(max_size=300))
+def test_any_text(plan: Planner, text: str) -> None:
     Plan.from_wire(plan(text))
 
 
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from(_WORDS + _NASTY), max_size=40), st.sampled_from(["", " "]))
-def test_any_words(words: list[str], earlier: str) -> None:
-    made = plan(" ".join(words), earlier and "count the words of every *.md under docs")
+@given(words=st.lists(st.sampled_from(_WORDS + _NASTY), max_size=40), later=st.booleans())
+def test_any_words(plan: Planner, words: list[str], later: bool) -> None:
+    made = plan(" ".join(words), "count the words of every *.md under docs" if later else "")
     Plan.from_wire(made)
 
 
@@ -40,13 +43,13 @@ _LONG = {
 
 
 @pytest.mark.parametrize("piece", _LONG.values(), ids=_LONG.keys())
-def test_100_kb_end_soon(piece: str) -> None:
+def test_100_kb_end_soon(plan: Planner, piece: str) -> None:
     started = time.monotonic()
     plan(piece * (100_000 // len(piece)))
     # Quadratic work would take minutes; a second or less is usual.
     assert time.monotonic() - started < 10
 
 
-def test_what_lies_beyond_the_limit_is_said_to_be_unread() -> None:
+def test_what_lies_beyond_the_limit_is_said_to_be_unread(plan: Planner) -> None:
     made = plan("list the csv files. " + "blah " * 20_000 + ". what is 2+2")
     assert "Not understood, and not done" in made["answer"]

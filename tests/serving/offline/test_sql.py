@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.serving.offline.plans import plan
 from treadle.serving.offline.sql import (
     Aggregate,
     Filter,
@@ -18,9 +20,11 @@ from treadle.serving.offline.sql import (
     values_query,
 )
 
+Planner: TypeAlias = Callable[..., Any]
 _ROWS = """
     CREATE TABLE sales AS SELECT * FROM (VALUES
-        ('north', 'Paid', 10.5, 2, DATE '2024-01-05'), ('south', 'open', 20.25, 1, DATE '2024-02-01'),
+        ('north', 'Paid', 10.5, 2, DATE '2024-01-05'),
+        ('south', 'open', 20.25, 1, DATE '2024-02-01'),
         ('north', 'paid', 5.25, 4, DATE '2024-03-01')
     ) AS t("Region", status, "Unit Price", quantity, day)
 """
@@ -42,7 +46,7 @@ _ROWS = """
         ("top 1 rows by quantity in sales.csv", None),
     ],
 )
-def test_results(task: str, expected: list[tuple[object, ...]] | None) -> None:
+def test_results(plan: Planner, task: str, expected: list[tuple[Any, ...]] | None) -> None:
     sql = next(s["args"]["sql"] for s in plan(task)["steps"] if s["tool"] == "query_table")
     found = _run(sql)
     if expected is None:
@@ -71,7 +75,9 @@ def test_texts_do_not_break_out(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_values_are_compared_as_they_are(text: str) -> None:
-    sql = aggregate_query("sales.csv", Question((Aggregate("count"),), (), (Filter("status", "=", text),)))
+    sql = aggregate_query(
+        "sales.csv", Question((Aggregate("count"),), (), (Filter("status", "=", text),))
+    )
     expected = {"paid": 2, "open": 1}.get(text.replace("\x00", "").lower(), 0)
     assert _run(sql) == [(expected,)]
 
@@ -80,7 +86,7 @@ def test_table_names_are_quoted() -> None:
     assert table_name('da"ta/my sales (1).csv') == '"my_sales__1_"'
 
 
-def _run(sql: str) -> list[tuple[object, ...]]:
+def _run(sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         connection.execute(_ROWS)
         return connection.execute(sql).fetchall()

@@ -1,10 +1,13 @@
-"""Making plans and checking their form."""
+"""Plans for tasks, checked for their form."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
 
 from treadle.serving.offline.planning import plan_task
 
@@ -20,16 +23,19 @@ _STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _REFERENCE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_-]*)")
 
 
-def plan(task: str, earlier: str = "") -> Any:
-    """The wire form of the plan for `task`, checked for its form."""
-    made: Any = plan_task(task, TOOLS, earlier)
-    check_form(made)
+Planner: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def plan() -> Planner:
+    """Makes the wire form of the plan for a task, and checks its form."""
+
+    def made(task: str, earlier: str = "") -> Any:
+        planned: Any = plan_task(task, TOOLS, earlier)
+        check_form(planned)
+        return planned
+
     return made
-
-
-def tools_of(made: Any) -> list[str]:
-    """The tools of a plan's steps, in order."""
-    return [step["tool"] for step in made["steps"]]
 
 
 def check_form(made: Any) -> None:
