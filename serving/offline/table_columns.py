@@ -106,7 +106,7 @@ def column_at(words: Words, at: int) -> tuple[str, int]:
             or words.symbol(end) in ENDS
         ):
             break
-        if end > at and words.symbol(end) in AGGREGATES:
+        if end > at and words.symbol(end) in {"the", "a", "an", *AGGREGATES}:
             break
         end += 1
     return name_of(words, at, end), end

@@ -225,7 +225,7 @@ def _aggregate(function: str, name: str, stem: str, groups: set[str]) -> Aggrega
     rows = _is_rows(name, stem)
     if function == "count" or (rows and function in ("sum", "max", "min")):
         return Aggregate("count") if rows or not name or function == "count" else None
-    if not name or name in groups:
+    if not name or name in groups or name.lower() in TAILS:
         return None
     return Aggregate(function, name)
 

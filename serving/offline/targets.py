@@ -182,14 +182,21 @@ def _file_noun_near(tokens: tuple[Token, ...], at: int) -> bool:
 
 
 def _any_files(tokens: tuple[Token, ...], used: set[int]) -> bool:
-    """Whether files in general are meant: "all files", "the largest file", "how many files"."""
-    if any(token.kind is Kind.PATH and at not in used and not _is_extension(token.text)
-           for at, token in enumerate(tokens)):  # fmt: skip
-        return False
-    return any(
-        token.stem in {"file", "document", "doc"} and at not in used
+    """Whether files in general are meant: "all files", "the largest file", "how many files".
+
+    Beside named files only "all files" does: "the files a.txt and b.txt" are those two.
+    """
+    named = any(
+        token.kind is Kind.PATH and at not in used and not _is_extension(token.text)
         for at, token in enumerate(tokens)
     )
+    for at, token in enumerate(tokens):
+        if token.stem not in {"file", "document", "doc"} or at in used:
+            continue
+        before = {each.word for each in tokens[max(0, at - 2) : at]}
+        if not named or before & _SETS:
+            return True
+    return False
 
 
 def _folders(tokens: tuple[Token, ...]) -> tuple[list[str], set[int]]:

@@ -107,6 +107,11 @@ def _order_named(
                 f"({reference(rank, f'[0].{field}')}), {reference(rank, '[1].path')} "
                 f"has {reference(rank, f'[1].{field}')}."
             )
+            if clause.says("by how", "how much", "how many more") and field != "modified":
+                values = [reference(rank, f"[{at}].{field}") for at in (0, 1)]
+                expression = f"abs({values[0]} - {values[1]})"
+                apart = draft.step("difference", "calculate", {"expression": expression})
+                draft.say(f"The difference is {reference(apart)} {field}.")
             continue
         line = f"{{index}}. {{path}}: {_record_values((field,) if clause.measures else fields)}"
         args = {"items": reference(rank), "line": line}

@@ -1,0 +1,124 @@
+"""Which hosts may be contacted, and at which addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from treadle.core.errors import ToolError
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+"""From a host name and a port to its addresses."""
+
+RESOLVE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostPolicy:
+    """Hosts that a user allowed: `name`, `name:port`, `*.name` (any host below) or an address.
+
+    An allowed name must resolve to a public address. Loopback, private and link-local addresses
+    are reached only when they were allowed literally, or as `localhost`.
+    """
+
+    allowed: tuple[str, ...]
+    resolve: Resolve
+
+    async def address_of(self, host: str, port: int) -> str:
+        """The address to connect to, and to no other.
+
+        Raises ToolError: `host_not_allowed`, `address_not_allowed`, `http_unreachable`.
+        """
+        literal = _literal(host)
+        name = host.lower().rstrip(".") if literal is None else str(literal)
+        if not any(_matches(rule, name, port) for rule in self.allowed):
+            raise ToolError(
+                "host_not_allowed",
+                f"'{host}' is not among the allowed hosts; allow it with --allow-host {host}",
+            )
+        if literal is not None:
+            return str(literal)
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                addresses = await self.resolve(name, port)
+        except (OSError, TimeoutError, UnicodeError) as error:
+            raise ToolError(
+                "http_unreachable", f"'{host}' cannot be resolved: {error}", retryable=True
+            ) from None
+        for address in addresses:
+            if _is_public(address) or (name == "localhost" and _is_loopback(address)):
+                return address
+        raise ToolError(
+            "address_not_allowed",
+            f"'{host}' resolves to {', '.join(addresses) or 'nothing'}, which is not public; allow "
+            f"the address itself if you mean it",
+        )
+
+
+async def system_resolve(host: str, port: int) -> list[str]:
+    """The addresses that the system knows for `host`."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
+
+
+def host_policy(allowed: Sequence[str], resolve: Resolve | None = None) -> HostPolicy:
+    """The policy for `--allow-host` values. Raises ToolError (`bad_allowed_host`)."""
+    rules: list[str] = []
+    for rule in allowed:
+        name = rule.strip().lower().rstrip(".")
+        if not name or "/" in name or "@" in name or name == "*":
+            raise ToolError(
+                "bad_allowed_host", f"'{rule}' is not a host like example.com or localhost:8000"
+            )
+        rules.append(name)
+    return HostPolicy(tuple(rules), resolve or system_resolve)
+
+
+def _matches(rule: str, name: str, port: int) -> bool:
+    if rule.startswith("*."):
+        return name.endswith(rule[1:])
+    if rule == name:
+        return True
+    bare = rule.removeprefix("[").removesuffix("]")
+    literal = _literal(bare)
+    if literal is not None:
+        return str(literal) == name
+    host, colon, number = rule.rpartition(":")
+    if not colon or number != str(port):
+        return False
+    literal = _literal(host.removeprefix("[").removesuffix("]"))
+    return (host if literal is None else str(literal)) == name
+
+
+def _literal(host: str) -> Address | None:
+    """The address that `host` spells, also in the short and numeric forms of old resolvers."""
+    try:
+        return _unmapped(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    if host.replace(".", "").replace("x", "").replace("X", "").isalnum() and host[:1].isdigit():
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    return None
+
+
+def _unmapped(address: Address) -> Address:
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address if mapped is None else mapped
+
+
+def _is_public(address: str) -> bool:
+    parsed = _unmapped(ipaddress.ip_address(address))
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _is_loopback(address: str) -> bool:
+    return _unmapped(ipaddress.ip_address(address)).is_loopback

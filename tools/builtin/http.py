@@ -1,0 +1,170 @@
+"""HTTP GET, to hosts that the user allowed and to no others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from typing_extensions import TypedDict
+
+from treadle.core.errors import ToolError
+from treadle.tools.builtin.host_policy import HostPolicy, Resolve, host_policy
+from treadle.tools.builtin.page_text import read_page
+from treadle.tools.decorator import tool
+from treadle.tools.effect import Effect
+from treadle.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Response
+
+MAX_BYTES = 5 * 1024 * 1024
+"""Bytes of a body, after decompression."""
+
+MAX_REDIRECTS = 5
+TOTAL_SECONDS = 20.0
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TEXTUAL = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss",
+            "application/atom", "application/javascript", "application/x-ndjson")  # fmt: skip
+
+
+class Page(TypedDict):
+    """What came back; `text` is readable text where the page was HTML, `bytes` its raw size."""
+
+    url: str
+    status: int
+    content_type: str
+    title: str
+    text: str
+    words: int
+    bytes: int
+
+
+def http_tools(allow_hosts: Sequence[str], resolve: Resolve | None = None) -> tuple[Tool, ...]:
+    """The tools that fetch. `resolve` replaces the system's name resolution."""
+    policy = host_policy(allow_hosts, resolve)
+
+    @tool(effect=Effect.READ, timeout=TOTAL_SECONDS + 10)
+    async def fetch_url(url: str) -> Page:
+        """Fetch a web page or another text by HTTP GET; only hosts that the user allowed.
+
+        Args:
+            url: starts with http:// or https://
+        """
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await _fetch(url, policy)
+        except TimeoutError:
+            raise ToolError(
+                "http_timeout", f"'{url[:200]}' took more than {TOTAL_SECONDS:g} s", retryable=True
+            ) from None
+
+    return (fetch_url,)
+
+
+async def _fetch(url: str, policy: HostPolicy) -> Page:
+    import httpx
+
+    target = _parse(url)
+    limits = httpx.Timeout(TOTAL_SECONDS, connect=10.0)
+    # trust_env=False: a proxy from the environment would connect on our behalf, unchecked.
+    async with httpx.AsyncClient(trust_env=False, timeout=limits, http2=False) as client:
+        for _ in range(MAX_REDIRECTS + 1):
+            status, headers, body = await _get(client, target, policy)
+            location = headers.get("location")
+            if status not in _REDIRECTS or location is None:
+                return _page(target, status, headers, body)
+            target = _parse(str(target.join(location)))
+    raise ToolError(
+        "too_many_redirects", f"'{url[:200]}' redirects more than {MAX_REDIRECTS} times"
+    )
+
+
+async def _get(
+    client: AsyncClient, target: URL, policy: HostPolicy
+) -> tuple[int, dict[str, str], bytes]:
+    """One request, to the very address that was checked: the name is not resolved again."""
+    import httpx
+
+    port = target.port or (443 if target.scheme == "https" else 80)
+    address = await policy.address_of(target.host, port)
+    pinned = target.copy_with(host=address)
+    host = target.netloc.decode("ascii")
+    request = client.build_request(
+        "GET",
+        pinned,
+        headers={"Host": host, "User-Agent": "treadle", "Accept-Encoding": "gzip, deflate"},
+        extensions={"sni_hostname": target.host} if target.scheme == "https" else {},
+    )
+    try:
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            body = b"" if response.status_code in _REDIRECTS else await _read(response, target)
+        finally:
+            await response.aclose()
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise ToolError("http_unreachable", f"'{target}': {reason}", retryable=True) from None
+    return response.status_code, dict(response.headers), body
+
+
+async def _read(response: Response, target: URL) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes(64 * 1024):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise ToolError("response_too_large", f"'{target}' has more than {MAX_BYTES:,} bytes")
+    return bytes(body)
+
+
+def _page(target: URL, status: int, headers: dict[str, str], body: bytes) -> Page:
+    content_type = headers.get("content-type", "text/plain")
+    kind = content_type.partition(";")[0].strip().lower()
+    if status >= 400:
+        raise ToolError(
+            "http_status",
+            f"'{target}' answered with status {status}",
+            retryable=status == 429 or status >= 500,
+        )
+    if not (kind.startswith(_TEXTUAL) or kind.endswith(("+json", "+xml"))):
+        raise ToolError("not_text", f"'{target}' is {kind or 'of no stated type'}, not a text")
+    text = _decoded(body, content_type)
+    title = ""
+    if "html" in kind:
+        title, text = read_page(text)
+    return {
+        "url": str(target),
+        "status": status,
+        "content_type": content_type,
+        "title": title,
+        "text": text,
+        "words": len(text.split()),
+        "bytes": len(body),
+    }
+
+
+def _decoded(body: bytes, content_type: str) -> str:
+    from email.message import Message as Header
+
+    header = Header()
+    header["content-type"] = content_type
+    charset = header.get_content_charset() or "utf-8"
+    try:
+        return body.decode(charset, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+def _parse(url: str) -> URL:
+    import httpx
+
+    try:
+        parsed = httpx.URL(url.strip())
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise ToolError("bad_url", f"'{url[:200]}' is not a URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ToolError("bad_url", f"'{url[:200]}' is not an http:// or https:// URL")
+    if parsed.userinfo:
+        raise ToolError("bad_url", "a URL with a name or password in it is not fetched")
+    return parsed.copy_with(fragment=None)

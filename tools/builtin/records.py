@@ -1,0 +1,112 @@
+"""Lists and records: sort, count, sum, render."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from treadle.core.errors import ToolError
+from treadle.core.json_value import as_text
+from treadle.tools.decorator import tool
+from treadle.tools.effect import Effect
+from treadle.tools.tool import Tool
+
+_PLACE = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
+
+
+@tool(effect=Effect.PURE)
+def sort_records(
+    records: list[dict[str, Any]], by: str, descending: bool = True, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Sort records by a field; records without a value there come last.
+
+    Args:
+        records: a list of objects
+        by: the name of the field
+        descending: largest first
+        limit: how many to keep
+    """
+    if limit is not None and limit < 0:
+        raise ToolError("invalid_arguments", "limit cannot be negative")
+    if records and not any(by in record for record in records):
+        known = ", ".join(list(records[0])[:20])
+        raise ToolError("unknown_field", f"no record has a field '{by}', only {known}")
+    with_value = [record for record in records if record.get(by) is not None]
+    without = [record for record in records if record.get(by) is None]
+    try:
+        with_value.sort(key=lambda record: record[by], reverse=descending)
+    except TypeError:
+        raise ToolError(
+            "not_comparable", f"the values of '{by}' are of kinds that cannot be compared"
+        ) from None
+    return [*with_value, *without][:limit]
+
+
+@tool(effect=Effect.PURE)
+def count_items(items: list[Any]) -> int:
+    """How many items a list has.
+
+    Args:
+        items: any list
+    """
+    return len(items)
+
+
+@tool(effect=Effect.PURE)
+def sum_field(records: list[dict[str, Any]], field: str) -> int | float:
+    """The sum of a numeric field over records; records without a value there count as 0.
+
+    Args:
+        records: a list of objects
+        field: the name of the field
+    """
+    if records and not any(field in record for record in records):
+        raise ToolError("unknown_field", f"no record has a field '{field}'")
+    values = [record[field] for record in records if record.get(field) is not None]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        raise ToolError("not_a_number", f"'{field}' holds something that is not a number")
+    if all(isinstance(value, int) for value in values):
+        return sum(values)
+    return math.fsum(values)
+
+
+@tool(effect=Effect.PURE)
+def render_list(items: list[Any], line: str = "- {item}", empty: str = "(none)") -> str:
+    """Write a list as text, one line per item.
+
+    Args:
+        items: texts, numbers or records
+        line: what each line looks like: {item}, {index} (from 1), or the {field}s of a record
+        empty: what stands for an empty list
+    """
+    if not items:
+        return empty
+    return "\n".join(_render(line, item, number) for number, item in enumerate(items, start=1))
+
+
+def record_tools() -> tuple[Tool, ...]:
+    """The tools for lists and records."""
+    return sort_records, count_items, sum_field, render_list
+
+
+def _render(line: str, item: Any, number: int) -> str:
+    def fill(place: re.Match[str]) -> str:
+        name = place[1]
+        if isinstance(item, Mapping) and name in item:
+            return as_text(item[name])
+        if name == "index":
+            return str(number)
+        head, *path = name.split(".")
+        value: Any = item if head == "item" else None
+        if head != "item":
+            path = [head, *path]
+            value = item
+        for part in path:
+            if not isinstance(value, Mapping) or part not in value:
+                raise ToolError("unknown_field", f"item {number} has no field '{name}'")
+            value = value[part]
+        return as_text(value)
+
+    return _PLACE.sub(fill, line)
