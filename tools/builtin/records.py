@@ -64,12 +64,11 @@ def sum_field(records: list[dict[str, Any]], field: str) -> int | float:
     """
     if records and not any(field in record for record in records):
         raise ToolError("unknown_field", f"no record has a field '{field}'")
-    values = [record[field] for record in records if record.get(field) is not None]
+    values: list[Any] = [record[field] for record in records if record.get(field) is not None]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         raise ToolError("not_a_number", f"'{field}' holds something that is not a number")
-    if all(isinstance(value, int) for value in values):
-        return sum(values)
-    return math.fsum(values)
+    whole = [value for value in values if isinstance(value, int)]
+    return sum(whole) if len(whole) == len(values) else math.fsum(values)
 
 
 @tool(effect=Effect.PURE)

@@ -6,12 +6,12 @@ import asyncio
 import math
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from typing_extensions import TypedDict
@@ -26,6 +26,8 @@ from treadle.tools.tool import Tool
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+ResultT = TypeVar("ResultT")
 
 MAX_ROWS = 10_000
 """Rows that a query may give."""
@@ -103,13 +105,15 @@ def table_name(path: str) -> str:
     return re.sub(r"\W", "_", Path(path).stem, flags=re.ASCII)
 
 
-async def _with_tables(workspace: Workspace, files: list[str], work: Any) -> Any:
+async def _with_tables(
+    workspace: Workspace, files: list[str], work: Callable[[DuckDBPyConnection], ResultT]
+) -> ResultT:
     """Load `files` into a database of their own, lock it, and do `work` on it in a thread."""
     import duckdb
 
     connection = duckdb.connect(":memory:", config=_CONFIG)
 
-    def run() -> Any:
+    def run() -> ResultT:
         try:
             _load(connection, workspace, files)
             # From here on the database reaches nothing outside of itself, whatever the SQL says.
