@@ -259,11 +259,17 @@ class Runtime:
 
 def user_settings() -> Settings:
     """The settings of this process: the environment and the user's config file."""
+    return load_settings(os.environ, config_file())
+
+
+def config_file() -> Path:
+    """The user's config file, which need not exist; TREADLE_CONFIG_DIR moves it."""
+    folder = os.environ.get("TREADLE_CONFIG_DIR")
+    if folder:
+        return Path(folder) / "config.toml"
     from platformdirs import user_config_path
 
-    folder = os.environ.get("TREADLE_CONFIG_DIR")
-    path = Path(folder) if folder else user_config_path("treadle")
-    return load_settings(os.environ, path / "config.toml")
+    return user_config_path("treadle") / "config.toml"
 
 
 def _deadlines(settings: Settings) -> ModelDeadlines:

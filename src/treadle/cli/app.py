@@ -1,0 +1,220 @@
+"""The commands, their options, and the exit codes.
+
+0 done, 1 the run failed, 2 bad usage or a bad plan, 3 waiting for a person, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from treadle.cli.options import (
+    AllowHost,
+    CommonOptions,
+    Debug,
+    Json,
+    MaxParallel,
+    MaxSeconds,
+    MaxSteps,
+    MaxTokens,
+    Model,
+    Tools,
+    Workspace,
+    Yes,
+)
+from treadle.cli.output import failed_document, print_error, print_json
+from treadle.cli.plan_command import Format
+from treadle.core.errors import ConfigError, InputError, PlanError, TreadleError
+
+app = typer.Typer(
+    name="treadle",
+    help="Tasks become DAGs, DAGs run in parallel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Task = Annotated[str, typer.Argument(help="What is to be done; - reads it from stdin.")]
+
+
+def main() -> None:
+    """The command line."""
+    # A library that has something to say says it in a log that nobody asked for: not here.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import treadle
+
+        typer.echo(f"treadle {treadle.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def treadle_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Tasks become DAGs, DAGs run in parallel."""
+
+
+@app.command("run")
+def run_command(
+    task: Task,
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    allow_host: AllowHost = None,
+    max_parallel: MaxParallel = 8,
+    yes: Yes = False,
+    json: Json = False,
+    debug: Debug = False,
+    max_steps: MaxSteps = None,
+    max_seconds: MaxSeconds = None,
+    max_tokens: MaxTokens = None,
+) -> None:
+    """Plan a task, run the plan and print the answer."""
+    from treadle.cli.run_command import read_task, run_task
+
+    options = CommonOptions(
+        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, json, debug,
+        max_steps, max_seconds, max_tokens,
+    )  # fmt: skip
+    _end(options, lambda: run_task(read_task(task), options))
+
+
+@app.command("exec")
+def exec_command(
+    plan: Annotated[str, typer.Argument(metavar="PLAN.json", help="A plan file; - is stdin.")],
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    allow_host: AllowHost = None,
+    max_parallel: MaxParallel = 8,
+    yes: Yes = False,
+    json: Json = False,
+    debug: Debug = False,
+    max_steps: MaxSteps = None,
+    max_seconds: MaxSeconds = None,
+    max_tokens: MaxTokens = None,
+) -> None:
+    """Run a plan file and print its answer."""
+    from treadle.cli.run_command import read_plan, run_plan
+
+    options = CommonOptions(
+        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, json, debug,
+        max_steps, max_seconds, max_tokens,
+    )  # fmt: skip
+    _end(options, lambda: run_plan(read_plan(plan), options))
+
+
+@app.command("plan")
+def plan_command(
+    task: Task,
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TREE,
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    allow_host: AllowHost = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show the plan of a task without running it."""
+    from treadle.cli.plan_command import show_plan
+    from treadle.cli.run_command import read_task
+
+    options = CommonOptions(model, _all(tools), workspace, _all(allow_host), json=json, debug=debug)
+    chosen = Format.JSON if json else form
+    _end(options, lambda: show_plan(read_task(task), chosen, options))
+
+
+@app.command("chat")
+def chat_command(
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    allow_host: AllowHost = None,
+    max_parallel: MaxParallel = 8,
+    yes: Yes = False,
+    debug: Debug = False,
+    max_steps: MaxSteps = None,
+    max_seconds: MaxSeconds = None,
+    max_tokens: MaxTokens = None,
+) -> None:
+    """Talk to it."""
+    options = CommonOptions(
+        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, False, debug,
+        max_steps, max_seconds, max_tokens,
+    )  # fmt: skip
+
+    async def chat() -> int:
+        from treadle.cli.chat.command import run_chat
+
+        return await run_chat(options)
+
+    _end(options, chat)
+
+
+@app.command("tools")
+def tools_command(
+    tools: Tools = None,
+    workspace: Workspace = None,
+    model: Model = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List what plans may call."""
+    from treadle.cli.tools_command import show_tools
+
+    options = CommonOptions(model, _all(tools), workspace, json=json, debug=debug)
+    _end(options, lambda: show_tools(options))
+
+
+@app.command("doctor")
+def doctor_command(
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is configured, from where, and what is reachable."""
+    from treadle.cli.doctor_command import doctor
+
+    options = CommonOptions(model, _all(tools), workspace, json=json, debug=debug)
+    _end(options, lambda: doctor(options))
+
+
+def _all(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(values or ())
+
+
+def _end(options: CommonOptions, start: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    """Run a command to its end and leave with its exit code."""
+    from treadle.core.loop import run_bounded
+
+    try:
+        code = run_bounded(start())
+    except KeyboardInterrupt:
+        code = 130
+    except TreadleError as error:
+        print_error(error, debug=options.debug)
+        if options.json:
+            print_json(failed_document(error))
+        code = _exit_code(error)
+    sys.stdout.flush()
+    raise typer.Exit(code)
+
+
+def _exit_code(error: TreadleError) -> int:
+    return 2 if isinstance(error, ConfigError | InputError | PlanError) else 1

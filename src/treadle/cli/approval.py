@@ -1,0 +1,46 @@
+"""Asking the person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from treadle.cli.harmless import one_line
+from treadle.cli.output import print_note
+from treadle.core.json_value import compact_json
+from treadle.core.threads import run_in_thread
+from treadle.executor.approval import ApprovalRequest, Approve
+
+MOST_SHOWN = 50
+
+
+def ask_at_terminal(
+    before: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None
+) -> Approve:
+    """An approver that lists every call and waits for y or n; anything but y means no.
+
+    before, after: called around the question, to leave the screen to it.
+    """
+
+    async def approve(request: ApprovalRequest) -> bool:
+        before()
+        try:
+            print_note(f"These {len(request.calls)} call(s) change things:")
+            for call in request.calls[:MOST_SHOWN]:
+                arguments = one_line(compact_json(call.arguments), 160)
+                each = " for each item" if call.for_each else ""
+                print_note(f"  {call.step_id}: {call.tool} ({call.effect.value}){each} {arguments}")
+            if len(request.calls) > MOST_SHOWN:
+                print_note(f"  and {len(request.calls) - MOST_SHOWN} more")
+            # A thread, so that Ctrl-C and deadlines still work; an abandoned one does no harm.
+            return await run_in_thread(_ask)
+        finally:
+            after()
+
+    return approve
+
+
+def _ask() -> bool:
+    sys.stderr.write("Run them? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,88 @@
+"""`treadle doctor`: what is configured, from where, and what is reachable."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from treadle.cli.harmless import one_line
+from treadle.cli.options import CommonOptions, make_runtime, settings, state_folder
+from treadle.cli.output import print_json, write_stdout
+from treadle.core.json_value import JsonValue
+
+EXTRAS = {"vllm": "vllm", "ray": "ray", "service": "fastapi", "otel": "opentelemetry-sdk"}
+
+
+async def doctor(options: CommonOptions) -> int:
+    """Print the state of things; 1 if the model that is configured cannot be reached."""
+    import treadle
+    from treadle.agents.runtime import config_file
+    from treadle.serving import probe
+
+    configured = settings()
+    async with make_runtime(options) as runtime:
+        reached = await probe(runtime.model)
+        report: dict[str, JsonValue] = {
+            "treadle": treadle.__version__,
+            "python": platform.python_version(),
+            "platform": f"{sys.platform} {platform.machine()}",
+            "model": runtime.model.name,
+            "model_from": runtime.model_source,
+            "model_reachable": reached.reachable,
+            "model_error": None if reached.error is None else str(reached.error),
+            "workspace": str(runtime.workspace),
+            "tools": len(runtime.tools),
+            "config_file": str(config_file()),
+            "config_file_exists": config_file().is_file(),
+            "state_folder": str(state_folder(configured)),
+            "settings": {
+                name: {"from": setting.source, "value": _shown(name, setting.value)}
+                for name, setting in configured.values.items()
+            },
+            "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
+        }
+    if options.json:
+        print_json(report)
+    else:
+        write_stdout(_text(report))
+    return 0 if reached.reachable else 1
+
+
+def _shown(name: str, value: str) -> str:
+    return "(set)" if name == "api_key" else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _text(report: dict[str, JsonValue]) -> str:
+    lines: list[str] = []
+    for name, value in report.items():
+        label = name.replace("_", " ")
+        if isinstance(value, dict):
+            lines.append(f"{label + ':':20}{'' if value else 'none'}".rstrip())
+            lines += [f"  {key + ':':18}{_value(each)}" for key, each in value.items()]
+        else:
+            lines.append(f"{label + ':':20}{_value(value)}")
+    if report["model"] == "offline":
+        lines.append("")
+        lines.append(
+            "No model is configured: the offline stand-in plans a documented range of tasks."
+        )
+        lines.append("Set OPENAI_API_KEY, or TREADLE_MODEL (such as ollama:NAME or vllm:URL).")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return one_line(f"{value['value']}  (from {value['from']})")
+    if value is None:
+        return "no"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return one_line(str(value))

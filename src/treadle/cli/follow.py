@@ -1,0 +1,71 @@
+"""Following a run on the screen, and stopping it by Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from treadle.cli.output import print_note
+from treadle.core.errors import RunError
+
+if TYPE_CHECKING:
+    from treadle.agents.run_stream import RunStream
+    from treadle.core.events import Event
+    from treadle.executor.result import RunResult
+
+INTERRUPTED = 130
+
+
+class Screen(Protocol):
+    """What shows a run: live or plain."""
+
+    def take(self, event: Event) -> None:
+        """Show what `event` changes."""
+        ...
+
+
+async def follow(run: RunStream, screen: Screen, *, second_exits: bool = True) -> RunResult:
+    """Show every event of `run` until its end. Ctrl-C (and SIGTERM) cancel it.
+
+    second_exits: whether another Ctrl-C ends the process at once.
+    """
+    with _stopping(run, second_exits):
+        async with run:
+            async for event in run:
+                screen.take(event)
+        return run.result
+
+
+@contextmanager
+def _stopping(run: RunStream, second_exits: bool) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    pressed = 0
+
+    def stop() -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            run.cancel()
+        elif second_exits:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        else:
+            print_note("the run is being stopped; it ends within two seconds")
+
+    installed: list[signal.Signals] = []
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+            installed.append(number)
+        yield
+    except NotImplementedError as error:
+        raise RunError("no_signals", "this platform's event loop takes no signals") from error
+    finally:
+        for number in installed:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,142 @@
+"""The options that commands share, and the Runtime that they make."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from treadle.core.errors import ConfigError, TreadleError
+
+if TYPE_CHECKING:
+    from treadle.agents.runtime import Runtime
+    from treadle.core.settings import Settings
+    from treadle.executor.approval import Approve
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="openai:NAME, vllm:URL, sglang:URL, ollama:NAME, a base URL#NAME, or offline.",
+        show_default="what is configured, see doctor",
+    ),
+]
+Tools = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE:ATTR", help="Tools to add: an attribute that is a list of them."),
+]
+Workspace = Annotated[
+    Path | None, typer.Option(help="The folder that tools see.", show_default="current folder")
+]
+AllowHost = Annotated[
+    list[str] | None, typer.Option(metavar="HOST", help="A host that fetch_url may contact.")
+]
+MaxParallel = Annotated[int, typer.Option(help="Calls that run at once.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Approve every call that asks.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+MaxSteps = Annotated[int | None, typer.Option(help="Budget: step executions.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Budget: seconds.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Budget: tokens.")]
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """What the commands are told about the Runtime to make."""
+
+    model: str | None = None
+    tools: tuple[str, ...] = ()
+    workspace: Path | None = None
+    allow_hosts: tuple[str, ...] = ()
+    max_parallel: int = 8
+    yes: bool = False
+    json: bool = False
+    debug: bool = False
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    max_tokens: int | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked: both ends of the terminal are there."""
+        return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def make_runtime(
+    options: CommonOptions, *, approve: Approve | None = None, model: str | None = None
+) -> Runtime:
+    """The Runtime that `options` describe; `model` in place of theirs.
+
+    Raises ConfigError.
+    """
+    from treadle.agents.runtime import Runtime
+    from treadle.core.budget import Budget
+    from treadle.executor.approval import approve_all
+
+    return Runtime(
+        model=model or options.model,
+        tools=[each for spec in options.tools for each in load_tools(spec)],
+        workspace=options.workspace,
+        allow_hosts=options.allow_hosts,
+        max_parallel=options.max_parallel,
+        budget=Budget(options.max_steps, options.max_seconds, options.max_tokens),
+        approve=approve_all if options.yes else approve,
+        artifacts=state_folder(settings()) / "artifacts",
+    )
+
+
+def load_tools(spec: str) -> Sequence[Any]:
+    """The tools behind `module:attr`; modules of the current folder can be imported.
+
+    Raises ConfigError (`bad_tools_option`).
+    """
+    module_name, colon, attribute = spec.partition(":")
+    if not colon or not module_name or not attribute:
+        raise ConfigError("bad_tools_option", f"--tools {spec}: write MODULE:ATTR")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        value = getattr(importlib.import_module(module_name), attribute)
+    except TreadleError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError("bad_tools_option", f"--tools {spec}: {reason}") from error
+    found = value() if callable(value) and not _is_tool(value) else value
+    items = list(found) if isinstance(found, list | tuple) else [found]
+    for item in items:
+        if not _is_tool(item):
+            raise ConfigError(
+                "bad_tools_option",
+                f"--tools {spec}: {type(item).__name__} is no tool; name a list of tools",
+            )
+    return items
+
+
+def _is_tool(value: object) -> bool:
+    from treadle.agents.agent import Agent
+    from treadle.tools.tool import Tool
+
+    return isinstance(value, Tool | Agent)
+
+
+def settings() -> Settings:
+    """The settings of this process."""
+    from treadle.agents.runtime import user_settings
+
+    return user_settings()
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where history and artifacts are kept: TREADLE_STATE_DIR, or the user's state folder."""
+    chosen = settings.environment.get("TREADLE_STATE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_state_path
+
+    return user_state_path("treadle")

@@ -1,0 +1,34 @@
+"""`treadle plan`: the DAG without running it."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+
+from treadle.cli.harmless import harmless
+from treadle.cli.options import CommonOptions, make_runtime
+from treadle.cli.output import print_json, write_stdout
+
+
+class Format(StrEnum):
+    """How a plan is printed."""
+
+    TREE = "tree"
+    JSON = "json"
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
+async def show_plan(task: str, form: Format, options: CommonOptions) -> int:
+    """Plan `task` and print the plan. Raises PlanError, ModelError, InputError."""
+    from treadle.planner import to_dot, to_mermaid, to_tree
+
+    async with make_runtime(options) as runtime:
+        plan = await runtime.plan(task)
+    if form is Format.JSON:
+        print_json(plan.wire())
+        return 0
+    draw = {Format.TREE: to_tree, Format.MERMAID: to_mermaid, Format.DOT: to_dot}[form]
+    text = draw(plan)
+    write_stdout(harmless(text) if sys.stdout.isatty() else text)
+    return 0

@@ -1,0 +1,118 @@
+"""`treadle run` and `treadle exec`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treadle.cli.answer import print_outcome
+from treadle.cli.approval import ask_at_terminal
+from treadle.cli.follow import INTERRUPTED, follow
+from treadle.cli.live import LiveRun
+from treadle.cli.options import CommonOptions, make_runtime
+from treadle.cli.output import print_json
+from treadle.cli.plain import PlainRun
+from treadle.core.errors import InputError
+
+if TYPE_CHECKING:
+    from treadle.executor.result import RunResult
+    from treadle.planner.plan import Plan
+
+MAX_PLAN_BYTES = 256 * 1024 * 1024
+
+EXIT_CODES = {"succeeded": 0, "failed": 1, "waiting": 3, "cancelled": INTERRUPTED}
+BAD_INPUT = frozenset({"empty_task", "task_too_long"})
+
+
+async def run_task(task: str, options: CommonOptions) -> int:
+    """Run a task; return the exit code."""
+    result = await _run(task, options)
+    if result.error is not None and result.error.code in BAD_INPUT:
+        return 2
+    return EXIT_CODES[result.status or "failed"]
+
+
+async def run_plan(plan: Plan, options: CommonOptions) -> int:
+    """Run a plan file's plan; return the exit code.
+
+    Raises PlanError when the plan does not fit the tools; nothing has run then.
+    """
+    result = await _run(plan, options)
+    return EXIT_CODES[result.status or "failed"]
+
+
+async def _run(work: str | Plan, options: CommonOptions) -> RunResult:
+    if options.json or not sys.stderr.isatty():
+        result = await _follow_plainly(work, options)
+    else:
+        result = await _follow_live(work, options)
+    if options.json:
+        print_json(result.as_json())
+    else:
+        print_outcome(result)
+    return result
+
+
+async def _follow_plainly(work: str | Plan, options: CommonOptions) -> RunResult:
+    approve = ask_at_terminal() if options.interactive else None
+    async with make_runtime(options, approve=approve) as runtime:
+        _check(work, runtime.tools)
+        return await follow(runtime.stream(work), PlainRun())
+
+
+async def _follow_live(work: str | Plan, options: CommonOptions) -> RunResult:
+    from rich.console import Console
+
+    live = LiveRun(Console(stderr=True))
+    approve = ask_at_terminal(live.pause, live.resume) if options.interactive else None
+    async with make_runtime(options, approve=approve) as runtime:
+        _check(work, runtime.tools)
+        with live:
+            return await follow(runtime.stream(work), live)
+
+
+def _check(work: str | Plan, tools: object) -> None:
+    """A plan that cannot run is refused before anything has."""
+    if isinstance(work, str):
+        return
+    from treadle.planner.check import check_plan
+    from treadle.tools.registry import ToolRegistry
+
+    assert isinstance(tools, ToolRegistry)
+    check_plan(work, tools)
+
+
+def read_task(argument: str) -> str:
+    """The task; `-` reads stdin. Raises InputError (`bad_encoding`)."""
+    data = (
+        sys.stdin.buffer.read() if argument == "-" else argument.encode("utf-8", "surrogateescape")
+    )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("bad_encoding", f"the task is not UTF-8 (byte {error.start})") from None
+
+
+def read_plan(argument: str) -> Plan:
+    """The plan in a file; `-` reads stdin.
+
+    Raises InputError (`file_not_found`, `is_a_directory`, `file_unreadable`, `file_too_large`)
+    and PlanError.
+    """
+    from treadle.planner.plan import Plan
+
+    if argument == "-":
+        return Plan.from_json(sys.stdin.buffer.read(MAX_PLAN_BYTES))
+    path = Path(argument)
+    try:
+        if path.is_dir():
+            raise InputError("is_a_directory", f"{path} is a folder; name a plan file")
+        if path.stat().st_size > MAX_PLAN_BYTES:
+            raise InputError("file_too_large", f"{path} has more than {MAX_PLAN_BYTES:,} bytes")
+        return Plan.from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError("file_not_found", f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError("file_unreadable", f"{path}: {reason}") from None
