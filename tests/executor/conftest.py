@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from treadle.core.budget import Budget, BudgetMeter
@@ -41,7 +42,7 @@ class Outcome:
     execution: Execution
     log: EventLog
 
-    @property
+    @cached_property
     def steps(self) -> dict[str, StepResult]:
         return {each.id: each for each in RunResult.from_events(self.log.events).steps}
 

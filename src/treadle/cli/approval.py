@@ -25,13 +25,15 @@ def ask_at_terminal(
     async def approve(request: ApprovalRequest) -> bool:
         before()
         try:
-            print_note(f"These {len(request.calls)} call(s) change things:")
+            count = len(request.calls)
+            which = "This call changes" if count == 1 else f"These {count} calls change"
+            print_note(f"{which} things:")
             for call in request.calls[:MOST_SHOWN]:
                 arguments = one_line(compact_json(call.arguments), 160)
                 each = " for each item" if call.for_each else ""
                 print_note(f"  {call.step_id}: {call.tool} ({call.effect.value}){each} {arguments}")
-            if len(request.calls) > MOST_SHOWN:
-                print_note(f"  and {len(request.calls) - MOST_SHOWN} more")
+            if count > MOST_SHOWN:
+                print_note(f"  and {count - MOST_SHOWN} more")
             # A thread, so that Ctrl-C and deadlines still work; an abandoned one does no harm.
             return await run_in_thread(_ask)
         finally:

@@ -28,6 +28,7 @@ GLYPHS: dict[Look, tuple[str, str]] = {
     "waiting": ("?", "magenta"),
 }
 PER_SECOND = 10
+MOST_INDENT = 6
 
 
 class LiveRun:
@@ -49,8 +50,10 @@ class LiveRun:
         self.view.take(event)
 
     def pause(self) -> None:
-        """Leave the screen to a question."""
+        """Leave the screen to a question; the picture is wiped, it would go stale."""
+        self._live.transient = True
         self._live.stop()
+        self._live.transient = False
 
     def resume(self) -> None:
         """Go on showing."""
@@ -72,7 +75,7 @@ def render(view: RunView, console: Console) -> Group:
     table = Table.grid(padding=(0, 1))
     for _ in range(5):
         table.add_column(no_wrap=True, overflow="ellipsis")
-    wide = max((_depth_width(step) for step in shown), default=8)
+    wide = max((len(_label(step)) for step in shown), default=8)
     for step in shown:
         table.add_row(*_row(step, now, console, wide))
     parts: list[Text | Table] = [_header(view, now), table]
@@ -103,8 +106,10 @@ def _window(view: RunView, room: int) -> tuple[list[StepView], int]:
     return ordered, len(view.steps) - len(chosen)
 
 
-def _depth_width(step: StepView) -> int:
-    return min(len(step.id), 28)
+def _label(step: StepView) -> str:
+    """The id, indented by how far down the DAG the step stands."""
+    indent = "  " * (min(step.depth, MOST_INDENT) - 1) + "└ " if step.depth else ""
+    return indent + one_line(step.id, 28)
 
 
 def _row(step: StepView, now: float, console: Console, wide: int) -> tuple[Text, ...]:
@@ -125,7 +130,7 @@ def _row(step: StepView, now: float, console: Console, wide: int) -> tuple[Text,
         notes.append("after " + ", ".join(step.needs[:4]) + (" …" if len(step.needs) > 4 else ""))
     return (
         Text(f" {glyph}", style=style),
-        Text(one_line(step.id, 28).ljust(wide)),
+        Text(_label(step).ljust(wide)),
         Text(one_line(step.tool, 24), style="dim"),
         Text("" if elapsed is None else seconds(elapsed), style="dim", justify="right"),
         Text("  ".join(notes), style="red" if step.look == "failed" else "dim"),

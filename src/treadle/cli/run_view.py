@@ -38,11 +38,15 @@ RECENT = 200
 
 @dataclass(slots=True)
 class StepView:
-    """One step as it is shown; times in seconds since 1970."""
+    """One step as it is shown; times in seconds since 1970.
+
+    depth: how many steps stand before it on its longest path.
+    """
 
     id: str
     tool: str
     needs: tuple[str, ...]
+    depth: int = 0
     look: Look = "planned"
     started: float | None = None
     finished: float | None = None
@@ -82,7 +86,10 @@ class RunView:
         """Fold in the next event."""
         match event:
             case StepPlanned():
-                self.steps[event.step_id] = StepView(event.step_id, event.tool, event.needs)
+                before = (self.steps[need].depth + 1 for need in event.needs if need in self.steps)
+                self.steps[event.step_id] = StepView(
+                    event.step_id, event.tool, event.needs, max(before, default=0)
+                )
                 self.counts["planned"] += 1
             case StepStarted():
                 step = self.steps[event.step_id]
