@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types imports package bench bench-import bench-streaming clean
+.PHONY: docs help setup demo test check format lint types imports package bench bench-import bench-streaming clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ package: setup ## Build sdist -> wheel, install it in a clean environment and us
 	@$(BIN)/python tests/package_check.py
 
 check: lint types imports package test ## Everything that CI checks
+
+docs: setup ## Write the generated pages
+	@$(BIN)/python docs/generate_cli.py
 
 bench: bench-import bench-streaming ## All benchmarks
 

@@ -10,7 +10,7 @@ import asyncio
 import statistics
 import time
 
-from treadle import Runtime, RunResult, tool
+from treadle import RunResult, Runtime, tool
 from treadle.core.events import StepStarted
 from treadle.testing import ScriptedModel
 

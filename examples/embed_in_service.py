@@ -1,10 +1,10 @@
 """Treadle inside a web service: one Runtime, many requests, events as they happen.
 
-    pip install 'treadle[service]'
-    uvicorn examples.embed_in_service:app
+pip install 'treadle[service]'
+uvicorn examples.embed_in_service:app
 
-    curl 'localhost:8000/ask?task=how+many+lines+has+README.md'
-    curl -N 'localhost:8000/events?task=compare+README.md+and+CHANGELOG.md+by+words'
+curl 'localhost:8000/ask?task=how+many+lines+has+README.md'
+curl -N 'localhost:8000/events?task=compare+README.md+and+CHANGELOG.md+by+words'
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """A workflow in Python: calling tools makes the plan, running it makes the calls.
 
-    python examples/workflow.py
+python examples/workflow.py
 """
 
 from pathlib import Path

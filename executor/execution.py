@@ -103,6 +103,9 @@ class Execution:
         """Go on with `plan`, a patched version: what has started stays, the rest is laid anew."""
         self._ready.keep(lambda call: call.node.state is State.RUNNING)
         self.graph.patch(plan)
+        # Decisions are bound to the plan's hash: a patch may have put another call, or another
+        # input of it, behind the same id.
+        self._decisions = Decisions()
         self.seal(plan)
 
     # ---- what may start ----------------------------------------------------------------------

@@ -15,7 +15,17 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBSYSTEMS = ("agents", "planner", "executor", "tools", "memory", "serving", "core", "cli", "testing")
+SUBSYSTEMS = (
+    "agents",
+    "planner",
+    "executor",
+    "tools",
+    "memory",
+    "serving",
+    "core",
+    "cli",
+    "testing",
+)
 
 
 def main() -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
-
 from examples.embed_in_service import app
+from fastapi.testclient import TestClient
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.executor.conftest import Outcome, execute, plan_of
+
 from treadle.core.events import StepFinished, StepStarted
 from treadle.planner import Plan
 from treadle.tools import Tool, tool
@@ -66,7 +66,9 @@ def plans(draw: st.DrawFn) -> Plan:
     steps: list[dict[str, Any]] = []
     for position in range(number):
         earlier = [each["id"] for each in steps]
-        few = st.lists(st.sampled_from(earlier), max_size=4, unique=True) if earlier else st.just([])
+        few = (
+            st.lists(st.sampled_from(earlier), max_size=4, unique=True) if earlier else st.just([])
+        )
         inputs, after = draw(few), draw(few)
         kind = draw(st.sampled_from(["free", "limited"]))
         name = f"s{position}"

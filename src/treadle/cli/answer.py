@@ -31,7 +31,7 @@ def print_outcome(result: RunResult) -> None:
         waiting = [step.id for step in result.steps if step.status == "waiting"]
         print_note(f"waiting for approval of {', '.join(waiting[:20])}; --yes approves")
     elif result.status in ("failed", "cancelled"):
-        print_error(result.error or ErrorInfo("failed", "the run failed"))
+        print_error(result.error or ErrorInfo("run_failed", "the run failed"))
         done = sum(step.status == "succeeded" for step in result.steps)
         if result.steps:
             print_note(f"{done} of {len(result.steps)} steps succeeded; --json shows their outputs")

@@ -17,6 +17,13 @@ ResultT = TypeVar("ResultT")
 ENDED = 128 + signal.SIGTERM
 
 
+class Stopped(RunError):
+    """A person has stopped it."""
+
+    def __init__(self) -> None:
+        super().__init__("cancelled", "stopped before it was done")
+
+
 @contextmanager
 def on_signal(number: int, act: Callable[[int], None]) -> Iterator[None]:
     """Within the block each signal `number` calls `act` in the event loop, with 1, 2, 3, ...
@@ -51,52 +58,33 @@ async def until_ended(session: Coroutine[Any, Any, int]) -> int:
 
     Ctrl-C is left to whatever goes on within; where nothing does, it does nothing.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    ended = False
-
-    def end(times: int) -> None:
-        nonlocal ended
-        ended = True
-        task.cancel()
-
-    with on_signal(signal.SIGINT, lambda times: None), on_signal(signal.SIGTERM, end):
+    with on_signal(signal.SIGINT, lambda times: None):
         try:
-            return await session
-        except asyncio.CancelledError:
-            if not ended:
-                raise
-            task.uncancel()
+            return await stoppable(session, signal.SIGTERM)
+        except Stopped:
             return ENDED
 
 
-async def stoppable(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """What `work` returns. Raises RunError (`cancelled`) where Ctrl-C stopped it."""
+async def stoppable(work: Coroutine[Any, Any, ResultT], number: int = signal.SIGINT) -> ResultT:
+    """What `work` returns. Raises Stopped where the signal `number`, Ctrl-C's, has stopped it."""
+    task = asyncio.current_task()
+    assert task is not None
     stopped = False
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(_outcome(work))
 
-        def stop(times: int) -> None:
-            nonlocal stopped
+    def stop(times: int) -> None:
+        nonlocal stopped
+        if not stopped:
             stopped = True
             task.cancel()
 
-        with on_signal(signal.SIGINT, stop):
-            await asyncio.wait([task])
-    if stopped and task.cancelled():
-        raise RunError("cancelled", "it was stopped before it was done")
-    outcome = task.result()
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome[0]
-
-
-async def _outcome(work: Coroutine[Any, Any, ResultT]) -> tuple[ResultT] | Exception:
-    """The result or the failure as a value: a task group would wrap the failure."""
-    try:
-        return (await work,)
-    except Exception as error:  # noqa: BLE001 - raised again by whoever waits
-        return error
+    with on_signal(number, stop):
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not stopped:
+                raise
+            task.uncancel()
+            raise Stopped from None
 
 
 @contextmanager
