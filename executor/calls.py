@@ -35,6 +35,7 @@ class RunningCalls:
         self._by_call: dict[int, asyncio.Task[None]] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._last_moment = float("inf")
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -54,10 +55,9 @@ class RunningCalls:
     def cancel(self) -> None:
         """Cancel everything; what has not ended after the grace period is abandoned."""
         deadline = asyncio.get_running_loop().time() + GRACE
-        for task, call in self._tasks.items():
+        self._last_moment = min(self._last_moment, deadline)
+        for task in self._tasks:
             task.cancel()
-            if call is not None:
-                call.deadline = min(call.deadline, deadline)
 
     async def idle(self) -> None:
         """Return when nothing is under way."""
@@ -92,10 +92,13 @@ class RunningCalls:
         self._sweeper = loop.call_later(_PERIOD, self._sweep)
         now = loop.time()
         for task, call in list(self._tasks.items()):
-            if call is not None and now > call.deadline:
-                # Kept in a set: the loop itself holds tasks weakly.
-                self._abandoned.add(task)
-                del self._tasks[task]
+            deadline = self._last_moment if call is None else call.deadline
+            if now <= min(deadline, self._last_moment):
+                continue
+            # Kept in a set: the loop itself holds tasks weakly.
+            self._abandoned.add(task)
+            del self._tasks[task]
+            if call is not None:
                 self._overdue(call)
                 call.abandoned = True
         self._rest_if_idle()

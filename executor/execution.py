@@ -179,7 +179,7 @@ class Execution:
             self._program.for_step(
                 step.id,
                 lambda: outlook_of(
-                    node, self.graph, self._durations, sealed=self._plan is not None
+                    node, self.graph, self._durations, sealed=self._ends_with_its_steps()
                 ),
             )
         )
@@ -208,6 +208,10 @@ class Execution:
             self._release(call)
             self._call_succeeded(call, kept)
         self._pump()
+
+    def _ends_with_its_steps(self) -> bool:
+        """Whether no joiner is needed for an answer, as far as the plan tells."""
+        return self._plan is not None and self._plan.answer is not None
 
     def _release(self, call: Call) -> None:
         if self._calls.forget(call):
@@ -349,8 +353,9 @@ class Execution:
         approve = self._approve
 
         async def ask() -> None:
-            request = ApprovalRequest(self._log.run_id, plan.hash, calls)
-            self._decide(calls, await approve(request), plan.hash)
+            approved = await approve(ApprovalRequest(self._log.run_id, plan.hash, calls))
+            if not self.graph.stopping:
+                self._decide(calls, approved, plan.hash)
 
         self._calls.start_timer(ask())
 

@@ -11,10 +11,12 @@ from treadle.executor.node import FINAL, Node
 def outlook_of(node: Node, graph: Graph, durations: DurationSource, *, sealed: bool) -> Outlook:
     """What the run expects after the model call that `node` is making now.
 
-    sealed: the plan is complete, so that what is not in it will not come.
+    sealed: the plan is complete and has its answer, so that what is not in it will not come.
     """
     below = _below(node)
     calls = sum(each.tool.calls_model for each in below if each.state not in FINAL)
+    if node.fan_out is not None:
+        calls += len(node.fan_out.items) - node.fan_out.done - 1
     known = {id(node), *map(id, below)}
     others_call = any(
         each.tool.calls_model and each.state not in FINAL and id(each) not in known

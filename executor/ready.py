@@ -53,9 +53,9 @@ class ReadyQueue:
 
     def reorder(self) -> None:
         """The ranks have changed."""
-        calls = [entry[1:] for entry in self._heap]
-        self._heap = [(-call.node.rank, number, call) for number, call in calls]
-        heapq.heapify(self._heap)
+        for entries in (self._heap, *self._aside.values()):
+            entries[:] = [(-call.node.rank, number, call) for _, number, call in entries]
+            heapq.heapify(entries)
 
     def keep(self, wanted: Callable[[Call], bool]) -> None:
         """Forget the calls that have not started and are not `wanted`."""

@@ -1,113 +1,117 @@
-"""The loop of `treadle chat`."""
+"""`treadle chat`."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from treadle.cli.chat.commands import STAND_IN, is_stand_in, model_text
 from treadle.cli.chat.conversation import Conversation
+from treadle.cli.chat.interrupts import Stopped, stoppable, until_ended
+from treadle.cli.chat.screen import PipeScreen, Screen, TerminalScreen
+from treadle.cli.chat.turn_view import LiveTurn, QuietTurn
 from treadle.cli.options import CommonOptions, settings, state_folder
-from treadle.cli.output import print_note
-from treadle.core.errors import ConfigError
+from treadle.core.errors import InputError
 from treadle.core.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 async def run_chat(options: CommonOptions) -> int:
-    """Talk until the person leaves; return the exit code. Raises ConfigError."""
-    conversation = Conversation(options)
+    """Talk until the person leaves, or the input ends; return the exit code.
+
+    Raises ConfigError for options that cannot be used; nothing later raises.
+    """
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return await until_ended(_at_terminal(options))
     try:
+        return await stoppable(_over_pipe(options))
+    except Stopped:
+        return INTERRUPTED
+
+
+async def _at_terminal(options: CommonOptions) -> int:
+    from treadle.cli.chat.completer import ChatCompleter
+    from treadle.cli.chat.prompt import ChatPrompt
+
+    screen = TerminalScreen(debug=options.debug)
+    # Before the Runtime: who creates the state folder decides who can read it.
+    history = _history(screen)
+    conversation = Conversation(
+        options, screen, lambda: LiveTurn(screen), lambda question: prompt.confirm(question)
+    )
+    prompt = ChatPrompt(
+        ChatCompleter(lambda: conversation.runtime.workspace, lambda: conversation.runtime.tools),
+        history,
+    )
+    async with conversation:
         _greet(conversation)
-        lines = _typed(conversation) if options.interactive else _piped()
-        async with aclosing(lines):
-            async for line in lines:
-                await conversation.take(line)
-                if conversation.over:
-                    break
-    finally:
-        await conversation.close()
+        while not conversation.over:
+            try:
+                await conversation.take(await prompt.entry())
+            except KeyboardInterrupt:
+                screen.note("Ctrl-D or /exit leaves")
+            except EOFError:
+                break
     return 0
 
 
+async def _over_pipe(options: CommonOptions) -> int:
+    screen = PipeScreen(debug=options.debug)
+    async with Conversation(options, screen, QuietTurn) as conversation:
+        _greet(conversation)
+        async for line in _lines():
+            try:
+                entry = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                position = f"byte {error.start} of a line"
+                screen.error(InputError("bad_encoding", f"{position} is not UTF-8; it is skipped"))
+                continue
+            await conversation.take(entry)
+            if conversation.over:
+                break
+    return 0
+
+
+async def _lines() -> AsyncIterator[bytes]:
+    """The lines of stdin; one that ends in a backslash goes on in the next."""
+    kept = b""
+    while line := await run_in_thread(sys.stdin.buffer.readline):
+        kept += line.rstrip(b"\r\n")
+        if kept.endswith(b"\\"):
+            kept = kept[:-1] + b"\n"
+            continue
+        yield kept
+        kept = b""
+    if kept:
+        yield kept
+
+
 def _greet(conversation: Conversation) -> None:
-    runtime = conversation.runtime
-    print_note(
-        f"Treadle, with {runtime.model.name} (from {runtime.model_source}), in {runtime.workspace}."
-        f" /help lists the commands."
+    home, workspace = Path.home(), conversation.runtime.workspace
+    shown = f"~/{workspace.relative_to(home)}" if workspace.is_relative_to(home) else workspace
+    conversation.screen.note(
+        f"Treadle · {model_text(conversation)} · workspace {shown} · /help lists commands and keys"
     )
-    if runtime.model.name == "offline":
-        print_note(
-            "This is the offline stand-in, not a language model: it plans a documented range of "
-            "tasks over files, tables, numbers and text."
-        )
+    if is_stand_in(conversation):
+        conversation.screen.note(STAND_IN)
 
 
-async def _piped() -> AsyncGenerator[str, None]:
-    """The lines of stdin, where nobody types."""
-    while True:
-        data = await run_in_thread(sys.stdin.buffer.readline)
-        if not data:
-            return
-        yield data.decode("utf-8", "replace").rstrip("\r\n")
+def _history(screen: Screen) -> History:
+    """The history file, or, where it cannot be kept, one of this session only; it says so."""
+    from prompt_toolkit.history import InMemoryHistory
 
+    from treadle.cli.chat.history import PrivateHistory
 
-async def _typed(conversation: Conversation) -> AsyncGenerator[str, None]:
-    """What the person types, with history, completion and several lines."""
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.history import FileHistory
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-
-    from treadle.cli.chat.commands import COMMANDS
-    from treadle.cli.chat.completion import ChatCompleter
-
-    keys = KeyBindings()
-
-    @keys.add("enter")
-    def _(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if (
-            buffer.document.text_before_cursor.endswith("\\")
-            and buffer.document.is_cursor_at_the_end
-        ):
-            buffer.delete_before_cursor()
-            buffer.insert_text("\n")
-        else:
-            buffer.validate_and_handle()
-
-    @keys.add("escape", "enter")
-    def _(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
-
-    prompt: PromptSession[str] = PromptSession(
-        history=FileHistory(str(_history_file())),
-        completer=ChatCompleter(
-            COMMANDS, lambda: conversation.runtime.tools, conversation.runtime.workspace
-        ),
-        complete_while_typing=False,
-        key_bindings=keys,
-        multiline=True,
-        prompt_continuation="... ",
-    )
-    while True:
-        try:
-            yield await prompt.prompt_async("> ")
-        except KeyboardInterrupt:
-            print_note("(/exit or Ctrl-D leaves)")
-        except EOFError:
-            return
-
-
-def _history_file() -> Path:
-    """The file with what was typed; only its owner can read it. Raises ConfigError."""
-    folder = state_folder(settings())
-    path = folder / "history"
+    path = state_folder(settings()) / "history"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        return PrivateHistory(path)
     except OSError as error:
-        raise ConfigError(
-            "bad_state_folder", f"{folder}: {error.strerror}; set TREADLE_STATE_DIR"
-        ) from None
-    return path
+        screen.note(f"what you type is not kept for later: {path}: {error.strerror}")
+        return InMemoryHistory()

@@ -1,96 +1,117 @@
-"""A conversation at the terminal: a line in, a run shown, the answer out."""
+"""A conversation: an entry in, a run shown, the answer out."""
 
 from __future__ import annotations
 
-import sys
+import signal
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from treadle.agents.runtime import Runtime
+from langgraph.checkpoint.memory import InMemorySaver
+
 from treadle.agents.session import ChatSession
-from treadle.cli.answer import print_outcome
-from treadle.cli.approval import ask_at_terminal
 from treadle.cli.chat.commands import run_command
-from treadle.cli.follow import follow
-from treadle.cli.live import LiveRun
+from treadle.cli.chat.describe import calls_text
+from treadle.cli.chat.interrupts import on_signal
+from treadle.cli.chat.outcome import show_outcome
+from treadle.cli.chat.screen import Screen
+from treadle.cli.chat.slash import parse_entry
+from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.options import CommonOptions, make_runtime
-from treadle.cli.output import print_error
-from treadle.cli.plain import PlainRun
 from treadle.core.errors import TreadleError
-from treadle.executor.approval import ApprovalRequest
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from treadle.agents.run_stream import RunStream
+    from treadle.executor.result import RunResult
+
+Confirm = Callable[[str], Awaitable[bool]]
 
 
 class Conversation:
-    """What the chat commands work on."""
+    """What is talked about, with which Runtime; `over` once a person has said so.
 
-    def __init__(self, options: CommonOptions) -> None:
+    screen: where everything is written.
+    new_view: what shows a turn.
+    confirm: asks a person a yes-or-no question; None where there is nobody to ask.
+
+    Raises ConfigError.
+    """
+
+    def __init__(
+        self,
+        options: CommonOptions,
+        screen: Screen,
+        new_view: Callable[[], TurnView],
+        confirm: Confirm | None = None,
+    ) -> None:
         self.options = options
+        self.screen = screen
         self.over = False
-        self._live: LiveRun | None = None
-        self.runtime = self._make_runtime(None)
-        self._checkpointer = _in_memory()
+        self.runtime = make_runtime(options)
+        self._checkpointer = InMemorySaver()
         self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
+        self._new_view = new_view
+        self._confirm = confirm
 
-    async def take(self, line: str) -> None:
-        """Carry out one input: a command, or a task. No failure ends the conversation."""
+    async def take(self, entry: str) -> None:
+        """Carry out what was typed: a command or a task. No failure ends the conversation."""
         try:
-            if line.startswith("/"):
-                await run_command(self, line)
-            elif line.strip():
-                await self._turn(line)
+            parsed = parse_entry(entry)
+            if not isinstance(parsed, str):
+                await run_command(self, parsed)
+            elif parsed:
+                await self._turn(parsed)
         except TreadleError as error:
-            print_error(error, debug=self.options.debug)
+            self.screen.error(error)
 
     async def use_model(self, spec: str) -> None:
-        """Go on with another model. Raises ConfigError; the old one stays then."""
-        runtime = self._make_runtime(spec)
-        before, self.runtime = self.runtime, runtime
-        old = self.session
-        self.session = ChatSession(
-            runtime, checkpointer=self._checkpointer, thread_id=old.thread_id
+        """Go on with another model. Raises ConfigError, and the model stays, if it is none."""
+        runtime = make_runtime(self.options, model=spec)
+        session = ChatSession(
+            runtime, checkpointer=self._checkpointer, thread_id=self.session.thread_id
         )
-        self.session.usage, self.session.last_plan = old.usage, old.last_plan
-        await self.session.load()
+        session.usage, session.last_plan = self.session.usage, self.session.last_plan
+        await session.load()
+        before, self.runtime, self.session = self.runtime, runtime, session
         await before.aclose()
 
-    async def close(self) -> None:
-        """End what runs and close the connections."""
-        await self.runtime.aclose()
-
     async def _turn(self, task: str) -> None:
-        stream = self.session.stream(task)
-        if not sys.stderr.isatty():
-            print_outcome(await follow(stream, PlainRun(), second_exits=False))
-            return
-        from rich.console import Console
+        view = self._new_view()
+        result = await self._follow(self.session.stream(task), view)
+        while result.status == "waiting":
+            approved = await self._approval()
+            result = await self._follow(self.session.decide(approved), view)
+        show_outcome(result, self.screen, view.streamed)
 
-        self._live = LiveRun(Console(stderr=True))
-        try:
-            with self._live:
-                result = await follow(stream, self._live, second_exits=False)
-        finally:
-            self._live = None
-        print_outcome(result)
+    async def _follow(self, run: RunStream, view: TurnView) -> RunResult:
+        """Show the run until it ends or waits. Ctrl-C stops it."""
 
-    def _make_runtime(self, model: str | None) -> Runtime:
-        return make_runtime(
-            self.options,
-            approve=self._approve if self.options.interactive else None,
-            model=model,
-        )
+        def stop(times: int) -> None:
+            view.stopping(times)
+            run.cancel()
 
-    async def _approve(self, request: ApprovalRequest) -> bool:
-        live = self._live
-        ask: Callable[[ApprovalRequest], Awaitable[bool]] = (
-            ask_at_terminal() if live is None else ask_at_terminal(live.pause, live.resume)
-        )
-        return await ask(request)
+        with view, on_signal(signal.SIGINT, stop):
+            async with run:
+                async for event in run:
+                    view.take(event)
+        return run.result
 
+    async def _approval(self) -> bool:
+        calls = self.session.pending_calls()
+        many = "These calls change" if len(calls) > 1 else "This call changes"
+        self.screen.note(f"{many} things:\n{calls_text(calls)}")
+        if self._confirm is None:
+            self.screen.note("nobody can be asked here, so the answer is no; --yes approves")
+            return False
+        return await self._confirm("Go ahead?")
 
-def _in_memory() -> BaseCheckpointSaver[str]:
-    from langgraph.checkpoint.memory import InMemorySaver
+    async def __aenter__(self) -> Conversation:
+        return self
 
-    return InMemorySaver()
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.runtime.aclose()

@@ -13,6 +13,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
+from treadle.cli.chat.interrupts import forget_typed
 from treadle.cli.chat.slash import parse_entry
 from treadle.core.errors import InputError
 
@@ -62,7 +63,7 @@ class ChatPrompt:
         What was typed before the question appeared does not answer it.
         """
         clear_typeahead(self._session.app.input)
-        self._session.app.input.flush_keys()
+        forget_typed()
         asking: PromptSession[str] = PromptSession(
             FormattedText([("class:prompt", f"{question} [y/N] ")]),
             style=STYLE,

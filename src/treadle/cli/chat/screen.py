@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from rich.console import Console
 from rich.text import Text
 
+from treadle.cli.chat.interrupts import silent_keys
 from treadle.cli.harmless import harmless, one_line
 from treadle.cli.output import print_error, print_note, write_stdout
 from treadle.core.errors import ErrorInfo, TreadleError
@@ -34,12 +38,20 @@ class Screen(Protocol):
         """An error, in three lines at most."""
         ...
 
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """Shows, within the block, that something goes on."""
+        ...
+
 
 class TerminalScreen:
-    """Everything on one terminal."""
+    """Everything on one terminal.
 
-    def __init__(self, console: Console | None = None) -> None:
+    debug: whether tracebacks follow the errors.
+    """
+
+    def __init__(self, console: Console | None = None, *, debug: bool = False) -> None:
         self.console = console or Console(highlight=False, markup=False, emoji=False)
+        self._debug = debug
 
     def say(self, text: str, style: str = "") -> None:
         """In the terminal's own colour unless `style` says otherwise."""
@@ -67,6 +79,14 @@ class TerminalScreen:
         for line in lines[:ERROR_LINES]:
             line.rstrip()
             self.console.print(line, soft_wrap=True)
+        if self._debug and isinstance(error, BaseException):
+            self.note("".join(traceback.format_exception(error)))
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """A spinner, and no echo of what is typed meanwhile."""
+        with silent_keys(), self.console.status(Text(text, style="dim")):
+            yield
 
 
 class PipeScreen:
@@ -75,7 +95,7 @@ class PipeScreen:
     debug: whether tracebacks follow the errors.
     """
 
-    def __init__(self, debug: bool = False) -> None:
+    def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
 
     def say(self, text: str, style: str = "") -> None:
@@ -93,6 +113,10 @@ class PipeScreen:
     def error(self, error: TreadleError | ErrorInfo) -> None:
         """On stderr."""
         print_error(error, debug=self._debug)
+
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """Nothing to see."""
+        return nullcontext()
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,127 @@
+"""Files: right counts, every bad input coded, and nothing outside of the workspace."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from treadle.core.errors import ToolError
+from treadle.tools import ToolRegistry
+from treadle.tools.builtin import Workspace
+
+
+async def code_of(tools: ToolRegistry, name: str, **arguments: Any) -> str:
+    with pytest.raises(ToolError) as caught:
+        await tools[name].call(arguments)
+    return caught.value.code
+
+
+async def test_list_files(tools: ToolRegistry) -> None:
+    assert await tools["list_files"].call({"pattern": "*.txt"}) == ["a.txt", "b.txt"]
+    assert await tools["list_files"].call({"pattern": "**/*.md"}) == ["docs/guide.md"]
+    assert await tools["list_files"].call({"pattern": "*.md", "folder": "docs"}) == ["docs/guide.md"]
+    assert await tools["list_files"].call({"pattern": "*.{md,csv}"}) == ["docs/guide.md", "sales.csv"]
+    assert await tools["list_files"].call({"pattern": "[ab].t?t"}) == ["a.txt", "b.txt"]
+    assert await tools["list_files"].call({"pattern": "a.txt"}) == ["a.txt"]
+
+
+async def test_hidden_files_only_when_named(tools: ToolRegistry) -> None:
+    assert ".hidden" not in await tools["list_files"].call({})  # type: ignore[operator]
+    assert await tools["list_files"].call({"pattern": ".h*"}) == [".hidden"]
+
+
+async def test_file_statistics(tools: ToolRegistry) -> None:
+    first = await tools["file_statistics"].call({"path": "a.txt"})
+    assert isinstance(first, dict)
+    assert (first["lines"], first["words"], first["characters"], first["bytes"]) == (2, 3, 14, 14)
+    second = await tools["file_statistics"].call({"path": "b.txt"})
+    assert isinstance(second, dict)
+    assert (second["lines"], second["words"]) == (1, 5)
+    binary = await tools["file_statistics"].call({"path": "data.bin"})
+    assert isinstance(binary, dict)
+    assert (binary["lines"], binary["bytes"]) == (None, 30)
+
+
+async def test_read_file(tools: ToolRegistry) -> None:
+    assert await tools["read_file"].call({"path": "a.txt"}) == "one two\nthree\n"
+    part = {"path": "a.txt", "first_line": 2, "max_lines": 1}
+    assert await tools["read_file"].call(part) == "three\n"
+
+
+async def test_search_files(tools: ToolRegistry) -> None:
+    found = await tools["search_files"].call({"text": "todo", "pattern": "*.md"})
+    assert found == [{"path": "docs/guide.md", "line": 3, "text": "TODO: write it."}]
+    assert await tools["search_files"].call({"text": "todo", "ignore_case": False}) == []
+    regex = {"text": r"^thr\w+$", "regex": True}
+    assert [hit["path"] for hit in await tools["search_files"].call(regex)] == ["a.txt"]  # type: ignore[union-attr,index,call-overload]
+
+
+async def test_bad_input_is_coded(tools: ToolRegistry, workspace: Path) -> None:
+    os.mkfifo(workspace / "pipe")
+    assert await code_of(tools, "read_file", path="missing.txt") == "file_not_found"
+    assert await code_of(tools, "read_file", path="docs") == "is_a_directory"
+    assert await code_of(tools, "read_file", path="data.bin") == "binary_file"
+    assert await code_of(tools, "read_file", path="pipe") == "not_a_file"
+    assert await code_of(tools, "read_file", path="a\x00b") == "bad_path"
+    assert await code_of(tools, "read_file", path="a.txt/b") == "file_unreadable"
+    assert await code_of(tools, "read_file", path="x" * 5000) in ("bad_path", "file_unreadable")
+    assert await code_of(tools, "list_files", folder="nowhere") == "file_not_found"
+    assert await code_of(tools, "list_files", folder="a.txt") == "not_a_directory"
+    assert await code_of(tools, "list_files", pattern="") == "bad_pattern"
+    assert await code_of(tools, "list_files", pattern="{a,b}" * 20) == "bad_pattern"
+    assert await code_of(tools, "search_files", text="(a+)+b", regex=True) == "bad_pattern"
+    assert await code_of(tools, "search_files", text="(", regex=True) == "bad_pattern"
+
+
+async def test_a_missing_file_suggests_close_names(tools: ToolRegistry) -> None:
+    with pytest.raises(ToolError, match=r"sales\.csv"):
+        await tools["read_file"].call({"path": "sale.csv"})
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside.txt", "docs/../../outside.txt", "/etc/passwd", "link/outside.txt", "direct"]
+)
+async def test_escapes_are_refused(tools: ToolRegistry, workspace: Path, path: str) -> None:
+    (workspace.parent / "outside.txt").write_text("canary", "utf-8")
+    (workspace / "link").symlink_to(workspace.parent)
+    (workspace / "direct").symlink_to(workspace.parent / "outside.txt")
+    for name in ("read_file", "file_statistics"):
+        assert await code_of(tools, name, path=path) == "path_outside_workspace"
+    listed = await tools["list_files"].call({"pattern": "**/*"})
+    assert isinstance(listed, list)
+    assert not {"direct", "link/outside.txt"} & set(map(str, listed))
+
+
+async def test_patterns_cannot_leave(tools: ToolRegistry) -> None:
+    assert await code_of(tools, "list_files", pattern="../*") == "path_outside_workspace"
+    assert await code_of(tools, "list_files", pattern="/etc/*") == "path_outside_workspace"
+    assert await code_of(tools, "list_files", folder="..") == "path_outside_workspace"
+
+
+def test_a_link_put_there_after_the_check_is_not_followed(workspace: Path) -> None:
+    (workspace.parent / "outside.txt").write_text("canary", "utf-8")
+    place = Workspace(workspace)
+    real = place.resolve("a.txt")
+    real.unlink()
+    real.symlink_to(workspace.parent / "outside.txt")
+    with pytest.raises(ToolError):
+        place.open("a.txt")
+
+
+PARTS = st.sampled_from(["..", ".", "docs", "link", "a.txt", "outside.txt", "", "/", "~", "etc"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(PARTS, min_size=1, max_size=6))
+def test_no_path_reads_the_canary(workspace: Path, parts: list[str]) -> None:
+    (workspace.parent / "outside.txt").write_text("canary", "utf-8")
+    if not (workspace / "link").is_symlink():
+        (workspace / "link").symlink_to(workspace.parent)
+    try:
+        data = Workspace(workspace).read_bytes("/".join(parts))
+    except ToolError:
+        return
+    assert b"canary" not in data
