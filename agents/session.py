@@ -9,7 +9,8 @@ conversation in any checkpointer; checkpoints hold messages and run ids, never a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
@@ -21,10 +22,15 @@ from typing_extensions import TypedDict
 
 from treadle.agents.pipeline import Pipeline, Stage
 from treadle.agents.run_stream import RunStream
+from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import Message, Usage
+from treadle.core.clock import SystemClock
 from treadle.core.errors import RunError
-from treadle.core.events import RunWaiting
+from treadle.core.event_log import EventLog
+from treadle.core.events import ModelCalled, RunWaiting
+from treadle.core.ids import new_run_id
 from treadle.core.json_value import as_text
+from treadle.core.program import Program, current_program
 from treadle.executor import PendingCall, RunResult
 from treadle.planner.plan import Plan
 
@@ -66,7 +72,7 @@ class ChatSession:
         self.usage = Usage()
         """Tokens and calls of this session so far."""
         self.last_plan: Plan | None = None
-        """The plan of the latest turn that had one."""
+        """The plan of the latest turn that had one, or the latest that `plan` made."""
         self._checkpointer = checkpointer if checkpointer is not None else InMemorySaver()
         self._graph = self._compiled()
         self._live: dict[str, Pipeline] = {}
@@ -90,21 +96,23 @@ class ChatSession:
         If a person must approve something and the Runtime has no `approve`, the events end with
         RunWaiting and the result's status is `waiting`; `decide` goes on from there.
 
-        Entering it raises RunError (`turn_running`) when a turn is under way.
+        A turn that still waits for `decide` is given up by the next one.
+
+        Leaving the block raises RunError (`turn_running`) when a turn is under way.
         """
         pipeline = self.runtime.open_pipeline(text)
 
         async def drive() -> RunResult:
-            self._begin()
-            await self.load()
-            pipeline.set_history(_recent(self.messages))
-            self._live[pipeline.log.run_id] = pipeline
-            turn: SessionState = {
-                "messages": [HumanMessage(text)],
-                "run_id": pipeline.log.run_id,
-                "stage": "plan",
-            }
-            return await self._invoke(turn, pipeline)
+            with self._alone():
+                await self._give_up()
+                pipeline.set_history(_recent(await self.load()))
+                self._live[pipeline.log.run_id] = pipeline
+                turn: SessionState = {
+                    "messages": [HumanMessage(text)],
+                    "run_id": pipeline.log.run_id,
+                    "stage": "plan",
+                }
+                return await self._invoke(turn, pipeline)
 
         return self.runtime.open_stream(pipeline, drive)
 
@@ -118,8 +126,8 @@ class ChatSession:
             raise RunError("nothing_waits", "no turn of this session waits for an approval")
 
         async def drive() -> RunResult:
-            self._begin()
-            return await self._invoke(Command(resume=approved), pipeline)
+            with self._alone():
+                return await self._invoke(Command(resume=approved), pipeline)
 
         return self.runtime.open_stream(pipeline, drive, first_event=len(pipeline.log.events))
 
@@ -128,10 +136,34 @@ class ChatSession:
         pipeline = next(iter(self._live.values()), None)
         return () if pipeline is None else pipeline.pending_calls()
 
+    async def plan(self, text: str) -> Plan:
+        """Plan a turn without running it; it leaves no trace in the conversation.
+
+        It becomes `last_plan`, and its tokens count. Raises as `Runtime.plan` does, and RunError
+        (`turn_running`) when a turn is under way.
+        """
+        with self._alone():
+            clock = SystemClock()
+            log = EventLog(new_run_id(), clock)
+            program = Program(log.run_id, BudgetMeter(Budget(), clock), log)
+            token = current_program.set(program)
+            try:
+                plan = await self.runtime.plan(text, history=_recent(await self.load()))
+            finally:
+                current_program.reset(token)
+                calls = (event.usage for event in log.events if isinstance(event, ModelCalled))
+                self.usage += sum(calls, Usage())
+        self.last_plan = plan
+        return plan
+
     async def reset(self) -> None:
-        """Forget the conversation, in the checkpointer too."""
-        await self._checkpointer.adelete_thread(self.thread_id)
-        self._live.clear()
+        """Forget the conversation, in the checkpointer too; give up a turn that waits.
+
+        Raises RunError (`turn_running`) when a turn is under way.
+        """
+        with self._alone():
+            await self._give_up()
+            await self._checkpointer.adelete_thread(self.thread_id)
         self._messages = []
         self.last_plan = None
         self.usage = Usage()
@@ -140,23 +172,32 @@ class ChatSession:
     def _config(self) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id}}
 
-    def _begin(self) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         if self._busy:
             raise RunError("turn_running", "a turn of this session is under way; wait for its end")
         self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
-    def _end(self) -> None:
-        self._busy = False
+    async def _give_up(self) -> None:
+        """End the turn that waits for a decision: nobody will make it any more."""
+        while self._live:
+            _, pipeline = self._live.popitem()
+            pipeline.cancel()
+            result = await pipeline.finish()
+            self.usage += result.usage
 
     async def _invoke(self, turn: SessionState | Command[Any], pipeline: Pipeline) -> RunResult:
         try:
             state = await self._graph.ainvoke(turn, self._config)
         except BaseException:
-            self._live.pop(pipeline.log.run_id, None)
-            await pipeline.finish()
+            # Not there any more: it was the checkpointer that failed, after the end of the run.
+            if self._live.pop(pipeline.log.run_id, None) is not None:
+                await pipeline.finish()
             raise
-        finally:
-            self._end()
         if "__interrupt__" in state:
             step_ids = tuple(call.step_id for call in pipeline.pending_calls())
             pipeline.log.append(RunWaiting(step_ids=step_ids))
@@ -226,6 +267,9 @@ def _recent(messages: Sequence[Message]) -> tuple[Message, ...]:
     for message in reversed(messages):
         room -= len(message.content)
         if room < 0:
+            if not kept:
+                # The very latest is too long by itself: its beginning says what it is about.
+                kept.append(Message(message.role, message.content[:HISTORY]))
             break
         kept.append(message)
     return tuple(reversed(kept))

@@ -42,9 +42,7 @@ def test_the_output_in_the_readme_is_real(tmp_path: Path) -> None:
 
 
 def raised_codes() -> set[str]:
-    pattern = re.compile(
-        r"(?:Error|ErrorInfo)\(\s*\"([a-z][a-z_]+[a-z])\"\s*,", re.DOTALL
-    )
+    pattern = re.compile(r"(?:Error|ErrorInfo)\(\s*\"([a-z][a-z_]+[a-z])\"\s*,", re.DOTALL)
     codes: set[str] = set()
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.py"):

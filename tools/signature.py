@@ -148,7 +148,7 @@ def signature_of(function: Callable[..., object], name: str) -> Signature:
     returned = hints.get("return", Any)
     try:
         arguments = _typed_dict(name, complete)
-        output = TypeAdapter(returned)
+        output = _output_adapter(returned)
         parameters = arguments.json_schema(schema_generator=_WithoutTitles)
         returns = output.json_schema(mode="serialization", schema_generator=_WithoutTitles)
         partial_arguments = _typed_dict(name, partial)
@@ -178,6 +178,16 @@ def described(function: Callable[..., object]) -> str:
     parsed = docstring_parser.parse(inspect.getdoc(function) or "")
     parts = (parsed.short_description, parsed.long_description)
     return "\n\n".join(part for part in parts if part)
+
+
+def _output_adapter(returned: Any) -> TypeAdapter[Any]:
+    try:
+        # Else pydantic writes NaN and infinities as null without a word.
+        return TypeAdapter(returned, config=ConfigDict(ser_json_inf_nan="constants"))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(returned)  # a model has a configuration of its own
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 5 * 1024 * 1024
 """Bytes of a body, after decompression."""
 
-MAX_REDIRECTS = 5
+MAX_HOST = re.compile(r"[\w.:\[\]-]+")
+_REDIRECTS = 5
 TOTAL_SECONDS = 20.0
 
+_HOST = re.compile(r"[\w.:\[\]-]+")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss",
             "application/atom", "application/javascript", "application/x-ndjson")  # fmt: skip
@@ -163,7 +166,8 @@ def _parse(url: str) -> URL:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise ToolError("bad_url", f"'{url[:200]}' is not a URL: {error}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    bad_port = parsed.port is not None and not 0 < parsed.port < 65_536
+    if parsed.scheme not in ("http", "https") or not _HOST.fullmatch(parsed.host) or bad_port:
         raise ToolError("bad_url", f"'{url[:200]}' is not an http:// or https:// URL")
     if parsed.userinfo:
         raise ToolError("bad_url", "a URL with a name or password in it is not fetched")

@@ -22,8 +22,13 @@ async def code_of(tools: ToolRegistry, name: str, **arguments: Any) -> str:
 async def test_list_files(tools: ToolRegistry) -> None:
     assert await tools["list_files"].call({"pattern": "*.txt"}) == ["a.txt", "b.txt"]
     assert await tools["list_files"].call({"pattern": "**/*.md"}) == ["docs/guide.md"]
-    assert await tools["list_files"].call({"pattern": "*.md", "folder": "docs"}) == ["docs/guide.md"]
-    assert await tools["list_files"].call({"pattern": "*.{md,csv}"}) == ["docs/guide.md", "sales.csv"]
+    assert await tools["list_files"].call({"pattern": "*.md", "folder": "docs"}) == [
+        "docs/guide.md"
+    ]
+    assert await tools["list_files"].call({"pattern": "*.{md,csv}"}) == [
+        "docs/guide.md",
+        "sales.csv",
+    ]
     assert await tools["list_files"].call({"pattern": "[ab].t?t"}) == ["a.txt", "b.txt"]
     assert await tools["list_files"].call({"pattern": "a.txt"}) == ["a.txt"]
 
@@ -82,7 +87,8 @@ async def test_a_missing_file_suggests_close_names(tools: ToolRegistry) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside.txt", "docs/../../outside.txt", "/etc/passwd", "link/outside.txt", "direct"]
+    "path",
+    ["../outside.txt", "docs/../../outside.txt", "/etc/passwd", "link/outside.txt", "direct"],
 )
 async def test_escapes_are_refused(tools: ToolRegistry, workspace: Path, path: str) -> None:
     (workspace.parent / "outside.txt").write_text("canary", "utf-8")

@@ -24,7 +24,9 @@ async def test_aggregates(tools: ToolRegistry) -> None:
 
 
 async def test_dates_and_missing_values_become_json(tools: ToolRegistry) -> None:
-    rows = await query(tools, "SELECT max(day) AS day, NULL AS nothing, 'nan'::DOUBLE AS odd FROM sales")
+    rows = await query(
+        tools, "SELECT max(day) AS day, NULL AS nothing, 'nan'::DOUBLE AS odd FROM sales"
+    )
     assert rows == [{"day": "2024-01-03", "nothing": None, "odd": None}]
 
 

@@ -100,4 +100,6 @@ async def test_dates(tools: ToolRegistry) -> None:
     assert await code_of(tools, "current_time", timezone="Mars/Crater") == "unknown_timezone"
     assert await code_of(tools, "date_difference", start="soon", end="2024-01-01") == "bad_date"
     assert await code_of(tools, "add_to_date", date="9999-12-31", days=1) == "date_out_of_range"
-    assert await code_of(tools, "add_to_date", date="2024-01-01", years=10**9) == "date_out_of_range"
+    assert (
+        await code_of(tools, "add_to_date", date="2024-01-01", years=10**9) == "date_out_of_range"
+    )

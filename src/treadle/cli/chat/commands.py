@@ -78,9 +78,7 @@ async def _reset(conversation: Conversation, argument: str) -> None:
 
 async def _save(conversation: Conversation, argument: str) -> None:
     session = conversation.session
-    transcript = Transcript(
-        session.messages, session.last_plan, conversation.runtime.model.name
-    )
+    transcript = Transcript(session.messages, session.last_plan, conversation.runtime.model.name)
     conversation.screen.note(f"saved to {save(transcript, argument)}")
 
 

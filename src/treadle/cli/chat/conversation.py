@@ -12,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from treadle.agents.session import ChatSession
 from treadle.cli.chat.commands import run_command
 from treadle.cli.chat.describe import calls_text
-from treadle.cli.chat.interrupts import on_signal
+from treadle.cli.chat.interrupts import on_signal, silent_keys
 from treadle.cli.chat.outcome import show_outcome
 from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
@@ -90,7 +90,7 @@ class Conversation:
             view.stopping(times)
             run.cancel()
 
-        with view, on_signal(signal.SIGINT, stop):
+        with silent_keys(), view, on_signal(signal.SIGINT, stop):
             async with run:
                 async for event in run:
                     view.take(event)

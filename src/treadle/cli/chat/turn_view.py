@@ -9,7 +9,6 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from treadle.cli.chat.interrupts import silent_keys
 from treadle.cli.chat.screen import TerminalScreen
 from treadle.cli.live import PER_SECOND, render
 from treadle.cli.run_view import RunView
@@ -95,8 +94,6 @@ class LiveTurn:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._keys = silent_keys()
-        self._keys.__enter__()
         self._live.start()
         return self
 
@@ -111,7 +108,6 @@ class LiveTurn:
             self._screen.piece(self._held)
         if self.streamed and not self.streamed.endswith("\n"):
             self._screen.piece("\n")
-        self._keys.__exit__(kind, error, traceback)
 
     def _picture(self) -> Group:
         picture = render(self._run, self._screen.console)

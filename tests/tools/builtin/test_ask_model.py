@@ -1,0 +1,51 @@
+"""ask_model: a model call as a step."""
+
+import pytest
+
+from treadle.core.errors import ModelError, ToolError
+from treadle.testing import ScriptedModel
+from treadle.tools.builtin.ask_model import model_tools
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+async def test_text() -> None:
+    model = ScriptedModel(["a fine reply"])
+    assert await model_tools(model)[0].call({"prompt": "Say ${x}"}) == "a fine reply"
+    assert model.requests[0].messages[-1].content == "Say ${x}"
+
+
+async def test_json_amid_prose() -> None:
+    model = ScriptedModel(['Here it is:\n```json\n{"n": 3}\n```'])
+    assert await model_tools(model)[0].call({"prompt": "n?", "output_schema": SCHEMA}) == {"n": 3}
+
+
+async def test_json_that_does_not_fit_is_asked_for_once_more() -> None:
+    model = ScriptedModel(['{"n": "three"}', '{"n": 3}'])
+    assert await model_tools(model)[0].call({"prompt": "n?", "output_schema": SCHEMA}) == {"n": 3}
+    assert "$.n" in model.requests[1].messages[-1].content
+
+
+async def test_json_that_never_fits() -> None:
+    model = ScriptedModel(["no", '{"n": NaN}'])
+    with pytest.raises(ModelError) as caught:
+        await model_tools(model)[0].call({"prompt": "n?", "output_schema": SCHEMA})
+    assert caught.value.code == "model_malformed_reply"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"prompt": " "}, "invalid_arguments"),
+        ({"prompt": "n?", "output_schema": {"type": "nonsense"}}, "bad_output_schema"),
+    ],
+)
+async def test_bad_arguments(arguments: dict[str, object], code: str) -> None:
+    with pytest.raises(ToolError) as caught:
+        await model_tools(ScriptedModel([]))[0].call(arguments)
+    assert caught.value.code == code
