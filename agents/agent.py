@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, ToolCall, Usage
 from treadle.core.errors import BudgetExceeded, ConfigError, ErrorInfo, ModelError, ToolError
 from treadle.core.events import Payload, ToolCalled
@@ -75,6 +74,7 @@ class Agent:
         self.model = model
         self.max_turns = max_turns
         self.output_type = output_type
+        self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._given = tuple(tools)
         self._deadlines = deadlines
 
@@ -152,7 +152,7 @@ class Agent:
     async def _answer(
         self, model: ChatModel, reply: ChatReply, messages: list[Message], usage: Usage
     ) -> AgentResult:
-        if self.output_type is None:
+        if self._output_adapter is None:
             return AgentResult(reply.text, reply.text, tuple(messages), usage)
         from treadle.serving.structured import ask_structured
 
@@ -160,7 +160,7 @@ class Agent:
         output, more = await ask_structured(
             model,
             [*messages, wish],
-            TypeAdapter(self.output_type),
+            self._output_adapter,
             name="answer",
             purpose="agent",
             deadlines=self._deadlines,

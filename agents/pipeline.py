@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, Message, Usage
 from treadle.core.errors import ErrorInfo, TreadleError
 from treadle.core.event_log import EventLog
@@ -84,7 +85,7 @@ class Pipeline:
         self._program = program
         self._execution = execution
         self._history = tuple(history)
-        self._output_type = output_type
+        self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._output: Any = None
         self._joiner = Joiner(
             settled.model,
@@ -99,6 +100,7 @@ class Pipeline:
         self._error: ErrorInfo | None = None
         self._stage: asyncio.Task[Any] | None = None
         self._cancelled = False
+        self._finished = False
         self.result = RunResult(log.run_id)
         """What `finish` has returned."""
 
@@ -133,7 +135,9 @@ class Pipeline:
 
     async def join(self) -> Stage:
         """Decide what follows: `finish`, `replan`, or `ask` a person for approval."""
-        if self._execution.held_calls() and not self._execution.graph.unresolved():
+        graph = self._execution.graph
+        patchable = bool(graph.unresolved()) and not graph.is_lost()
+        if self._execution.held_calls() and not graph.stopping and not patchable:
             return "ask"
         stage = await self._guard(self._decide(), "finish")
         return "replan" if self._next_plan is not None else stage
@@ -157,10 +161,24 @@ class Pipeline:
         return self._execution.held_calls()
 
     async def finish(self) -> RunResult:
-        """Write the answer and end the run. Always call it last, once."""
+        """Write the answer and end the run. Always call it last; doing it again changes nothing.
+
+        Raises what a callback has raised, once the end is recorded.
+        """
+        if self._finished:
+            return self.result
+        self._finished = True
+        try:
+            if self._error is None and not self._cancelled:
+                await self._guard(self._write_answer(), "finish")
+        finally:
+            await self._record_end()
+        if self._execution.crash is not None:
+            raise self._execution.crash
+        return self.result
+
+    async def _record_end(self) -> None:
         status: RunStatus = "failed"
-        if self._error is None and not self._cancelled:
-            await self._guard(self._write_answer(), "finish")
         if self._error is not None or self._cancelled:
             await self._stop()
         state = self._execution.finish()
@@ -180,7 +198,6 @@ class Pipeline:
             )
         )
         self.result = RunResult.from_events(self.log.events, self._output)
-        return self.result
 
     def set_history(self, history: Sequence[Message]) -> None:
         """The conversation before the task; only before `plan`."""
@@ -206,6 +223,10 @@ class Pipeline:
             assert self._stage is not None
             self._stage.uncancel()
             return "finish"
+        except Exception as failure:
+            # A bug, or what a callback raised. It reaches the caller, after an end in order.
+            self._error = ErrorInfo("internal_error", f"{type(failure).__name__}: {failure}")
+            raise
         finally:
             self._stage = None
             current_program.reset(token)
@@ -276,11 +297,10 @@ class Pipeline:
 
     def _clean(self, plan: Plan) -> bool:
         """Whether no joiner is needed: the run has really failed, or the answer is at hand."""
-        if self._execution.graph.unresolved():
-            return False
-        if self._execution.graph.first_failure() is not None or self._execution.graph.stopping:
+        graph = self._execution.graph
+        if graph.is_lost() or graph.stopping:
             return True
-        return plan.answer is not None
+        return plan.answer is not None and not graph.unresolved()
 
     async def _write_answer(self) -> None:
         if self._execution.graph.first_failure() is not None or self._execution.held_calls():
@@ -290,8 +310,8 @@ class Pipeline:
             self._answer = self._execution.answer(template)
             if isinstance(self._answer, str):
                 self._on_answer(self._answer)
-        if self._output_type is not None:
-            self._answer = await self._typed(self._answer)
+        if self._output_adapter is not None:
+            self._answer = await self._typed(self._answer, self._output_adapter)
 
     def _announce(self, plan: Plan) -> None:
         self.log.append(
@@ -301,9 +321,8 @@ class Pipeline:
     def _on_answer(self, text: str) -> None:
         self.log.append(AnswerDelta(text=text))
 
-    async def _typed(self, answer: JsonValue) -> JsonValue:
+    async def _typed(self, answer: JsonValue, adapter: TypeAdapter[Any]) -> JsonValue:
         """The answer as the type that was asked for: as it is if it fits, else by the model."""
-        adapter: TypeAdapter[Any] = TypeAdapter(self._output_type)
         try:
             self._output = adapter.validate_python(answer)
         except ValidationError:
@@ -332,7 +351,7 @@ class Pipeline:
     async def _stop(self) -> None:
         """End what runs, however often the waiting itself is cancelled; bounded by its grace."""
         self._execution.stop()
-        waiting = asyncio.ensure_future(self._execution.settle())
+        waiting = asyncio.ensure_future(self._execution.idle())
         while not waiting.done():
             try:
                 await asyncio.shield(waiting)

@@ -30,6 +30,7 @@ class RunStream:
         self._drive = drive or pipeline.run
         self._first_event = first_event
         self._running = running
+        self._begun = False
         self._ended = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._task: asyncio.Task[RunResult] | None = None
@@ -77,15 +78,23 @@ class RunStream:
         if not self._task.done():
             self.cancel()
         try:
-            await self._group.__aexit__(kind, error, traceback)
+            if self._begun:
+                await self._group.__aexit__(kind, error, traceback)
+            else:
+                # A group that is told of an error cancels its task before the first step of it,
+                # and the run would have no end; it is to stop, but in order.
+                await self._group.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
             # One task only: its own exception says more than a group around it.
-            raise group.exceptions[0] from None
+            first = group.exceptions[0]
+            if first is not error:
+                raise first from first.__cause__
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._pipeline.log.follow(self._first_event)
 
     async def _run(self) -> RunResult:
+        self._begun = True
         try:
             return await self._drive()
         finally:

@@ -69,6 +69,8 @@ class Execution:
         """The steps with their states."""
         self.cancelled = False
         """Whether the caller asked to cancel."""
+        self.crash: BaseException | None = None
+        """What a callback (`approve`) raised; None if nothing did."""
         self._program = program
         self._log = program.log
         self._durations = durations
@@ -82,7 +84,6 @@ class Execution:
         self._pumping = False
         self._plan: Plan | None = None
         self._decisions = Decisions()
-        self._crash: BaseException | None = None
 
     # ---- the plan ----------------------------------------------------------------------------
 
@@ -373,9 +374,13 @@ class Execution:
 
     async def settle(self) -> None:
         """Return when nothing runs and nothing can start. Raises what a callback raised."""
+        await self.idle()
+        if self.crash is not None:
+            raise self.crash
+
+    async def idle(self) -> None:
+        """Like `settle`, but whatever was raised stays in `crash`."""
         await self._calls.idle()
-        if self._crash is not None:
-            raise self._crash
 
     def cancel(self) -> None:
         """Stop everything because the caller wants it; see `stop`."""
@@ -407,7 +412,7 @@ class Execution:
         return self._inputs.answer(template)
 
     def _on_crash(self, error: BaseException) -> None:
-        self._crash = self._crash or error
+        self.crash = self.crash or error
         self.stop()
 
     def _on_overdue(self, call: Call) -> None:

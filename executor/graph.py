@@ -129,6 +129,7 @@ class Graph:
         node.output = output
         node.hands_on = state is State.SUCCEEDED or as_value
         node.fatal = failed and (fatal or node.step.on_failure in _FATAL)
+        node.can_be_replanned = failed and not fatal and node.step.on_failure is OnFailure.REPLAN
         self._log.append(
             StepFinished(
                 step_id=node.step.id,
@@ -147,9 +148,7 @@ class Graph:
 
     def _refuse(self, source: Node, first: Node) -> None:
         """`source` hands nothing on: neither `first` nor what depends on it can run."""
-        blocked = source.state is State.BLOCKED or (
-            source.fatal and source.step.on_failure is OnFailure.REPLAN
-        )
+        blocked = source.state is State.BLOCKED or (source.fatal and source.can_be_replanned)
         pending = [(source, first)]  # a stack: the chain behind may be 10,000 steps long
         while pending:
             cause, node = pending.pop()
@@ -191,11 +190,11 @@ class Graph:
 
     def unresolved(self) -> list[Node]:
         """The steps that failed with the policy `replan` and were not taken care of."""
-        return [
-            node
-            for node in self.nodes.values()
-            if node.fatal and node.step.on_failure is OnFailure.REPLAN
-        ]
+        return [node for node in self.nodes.values() if node.fatal and node.can_be_replanned]
+
+    def is_lost(self) -> bool:
+        """Whether the run fails whatever a patch or an answer does."""
+        return any(node.fatal and not node.can_be_replanned for node in self.nodes.values())
 
     def resolve(self, nodes: Iterable[Node]) -> None:
         """A patch or an answer takes care of the failure of `nodes`."""

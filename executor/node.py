@@ -89,7 +89,9 @@ class Node:
     by_condition: bool = False
     """Skipped because a `when` did not hold, here or above: nothing went wrong."""
     fatal: bool = False
-    """Failed in a way that makes the run fail, unless a patch or an answer takes care of it."""
+    """Failed in a way that makes the run fail, unless it can be replanned and is."""
+    can_be_replanned: bool = False
+    """Failed in a way that a patch or an answer can take care of."""
 
 
 @dataclass(slots=True, eq=False)

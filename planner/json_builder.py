@@ -14,7 +14,7 @@ from treadle.planner.reference import MAX_DEPTH
 PLAN_FIELDS = frozenset({"steps", "answer", "version"})
 
 _DEPTH = MAX_DEPTH + 8  # the plan, its steps and a step's own fields come on top
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[^u]|((?:u[0-9a-fA-F]{0,3})?\Z))")
 
 
 class JsonBuilder:
@@ -35,6 +35,7 @@ class JsonBuilder:
         self._field: str | None = None
         self._seen: set[str] = set()
         self._depth = 0
+        self._surrogates = _Surrogates()
         self.committed = False
         self.closed = False
 
@@ -47,12 +48,17 @@ class JsonBuilder:
         failure: PlanError | None = None
         try:
             self._parser.send(text.encode("utf-8"))
-            if _has_lone_surrogate(text):
+            if self._surrogates.lone_in(text):
                 failure = PlanError("plan_encoding", "the text holds half of a surrogate pair")
         except UnicodeEncodeError:
             failure = PlanError("plan_encoding", "the text holds half of a surrogate pair")
-        except (self._error, ValueError, SystemError) as error:
-            # SystemError: ijson's way of saying that Python refused a number of 5,000 digits.
+        except SystemError:
+            # ijson's way of saying that Python refused an integer of 5,000 digits. It leaves an
+            # event without a value behind, and whoever looks at that one crashes.
+            self._events.clear()
+            failure = PlanError("plan_syntax", "the plan is not JSON: a number is too long")
+        except (self._error, ValueError, ArithmeticError) as error:
+            # ArithmeticError: what Decimal raises for an exponent of 20 digits.
             reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "?"
             failure = PlanError("plan_syntax", f"the plan is not JSON: {reason}")
         done: list[tuple[str, JsonValue]] = []
@@ -137,17 +143,34 @@ def _number(value: int | float | Decimal) -> int | float:
     return number
 
 
-def _has_lone_surrogate(text: str) -> bool:
-    """The C parser would put a '?' in its place without a word."""
-    if "\\ud" not in text and "\\uD" not in text:
-        return False
-    high = False
-    end = -1
-    for escape in _ESCAPE.finditer(text):
-        code = int(escape[1], 16) if escape[1] else 0
-        low = 0xDC00 <= code < 0xE000
-        if high != (low and escape.start() == end):
-            return True
-        high = 0xD800 <= code < 0xDC00
-        end = escape.end()
-    return high
+class _Surrogates:
+    """Finds halves of surrogate pairs among the escapes of a text that comes in pieces.
+
+    The C parser would put a '?' in the place of a half without a word.
+    """
+
+    def __init__(self) -> None:
+        self._open = ""
+        """The end of the last piece, from an escape on that the next one may complete or pair."""
+
+    def lone_in(self, text: str) -> bool:
+        """Whether a half stands alone, as far as the text up to the end of `text` tells."""
+        if not self._open and "\\u" not in text and not text.endswith("\\"):
+            return False
+        text, self._open = self._open + text, ""
+        high: re.Match[str] | None = None
+        for escape in _ESCAPE.finditer(text):
+            follows = high is not None and high.end() == escape.start()
+            if high is not None and not follows:
+                return True
+            if escape[2] is not None:
+                self._open = text[(high or escape).start() :]
+                return False
+            code = int(escape[1], 16) if escape[1] else 0
+            if (0xDC00 <= code < 0xE000) != follows:
+                return True
+            high = escape if 0xD800 <= code < 0xDC00 else None
+        if high is not None and high.end() == len(text):
+            self._open = text[high.start() :]
+            return False
+        return high is not None

@@ -111,7 +111,12 @@ class PlanStream:
         if self._prose > MAX_PROSE or self._attempts >= MAX_ATTEMPTS:
             raise PlanError("no_plan", "there is much text, but no plan in it")
         self._waiting = self._waiting[start:]
-        if found is None or (found.end() == len(found.string) and found[0][-1] not in '"}'):
+        if found is None:
+            return False
+        if found[0][-1] not in '"}':
+            # A bracket and white space that may go on for ever: it is not looked at again.
+            self._prose += len(found[0]) - 1
+            self._waiting = "{"
             return False
         self._attempts += 1
         self._candidate = []

@@ -125,7 +125,9 @@ def test_usage_is_the_sum_of_all_model_calls() -> None:
 
 def test_a_run_that_waits_says_so_until_it_has_finished() -> None:
     assert folded(RunWaiting(step_ids=("a",))).status == "waiting"
-    assert folded(RunWaiting(step_ids=("a",)), RunFinished(status="succeeded")).status == "succeeded"
+    assert (
+        folded(RunWaiting(step_ids=("a",)), RunFinished(status="succeeded")).status == "succeeded"
+    )
 
 
 @pytest.mark.parametrize("error", [None, ErrorInfo("broken", "it broke")])

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 5 * 1024 * 1024
 """Bytes of a body, after decompression."""
 
-MAX_HOST = re.compile(r"[\w.:\[\]-]+")
-_REDIRECTS = 5
+MAX_REDIRECTS = 5
 TOTAL_SECONDS = 20.0
 
 _HOST = re.compile(r"[\w.:\[\]-]+")

@@ -185,7 +185,7 @@ async def test_an_allowed_name_must_not_lead_inside(address: str) -> None:
         "http://[::1]/",
         "http://017700000001/",
         "http://[::ffff:127.0.0.1]/",
-    ],  # fmt: skip
+    ],
 )
 async def test_odd_spellings_of_loopback_are_not_allowed(url: str) -> None:
     error = await refusal(fetcher("example.com"), url)
@@ -202,7 +202,7 @@ async def test_odd_spellings_of_loopback_are_not_allowed(url: str) -> None:
         "javascript:1",
         "http://exa mple.com/",
         "http://example.com:99999/",
-    ],  # fmt: skip
+    ],
 )
 async def test_bad_urls(url: str) -> None:
     assert (await refusal(fetcher("example.com"), url)).code == "bad_url"

@@ -96,9 +96,7 @@ async def _lines() -> AsyncIterator[bytes]:
 def _greet(conversation: Conversation) -> None:
     home, workspace = Path.home(), conversation.runtime.workspace
     shown = f"~/{workspace.relative_to(home)}" if workspace.is_relative_to(home) else workspace
-    conversation.screen.note(
-        f"Treadle · {model_text(conversation)} · workspace {shown} · /help lists commands and keys"
-    )
+    conversation.screen.note(f"Treadle · {model_text(conversation)} · {shown} · /help")
     if is_stand_in(conversation):
         conversation.screen.note(STAND_IN)
 

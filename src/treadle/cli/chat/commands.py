@@ -32,7 +32,7 @@ async def run_command(conversation: Conversation, call: SlashCall) -> None:
 def model_text(conversation: Conversation) -> str:
     """The model and where it was chosen."""
     runtime = conversation.runtime
-    return f"{runtime.model.name} (from: {runtime.model_source})"
+    return f"{runtime.model.name} ({runtime.model_source})"
 
 
 def is_stand_in(conversation: Conversation) -> bool:

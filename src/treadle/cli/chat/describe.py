@@ -16,12 +16,12 @@ MOST_CALLS = 20
 LONGEST_ARGUMENT = 400
 
 KEYS = (
-    ("Enter", "send"),
-    ("Alt-Enter, Esc Enter, \\ Enter", "begin another line"),
-    ("Tab", "complete a command, a tool, a file of the workspace"),
-    ("Up, Down", "what was typed before, in earlier sessions too"),
-    ("Ctrl-C", "stop the run; at the prompt, clear the line"),
-    ("Ctrl-D", "leave"),
+    ("Enter", "Send."),
+    ("Alt-Enter", "Begin another line; so does \\ at the end of one."),
+    ("Tab", "Complete a command, a tool, a file of the workspace."),
+    ("Up, Down", "What was typed before, in earlier sessions too."),
+    ("Ctrl-C", "Stop the run; at the prompt, clear the line."),
+    ("Ctrl-D", "Leave."),
 )
 
 
@@ -36,9 +36,10 @@ def help_text() -> str:
 
 def usage_text(usage: Usage) -> str:
     """What the session has used so far."""
+    calls = f"{usage.calls:,} model call{'' if usage.calls == 1 else 's'}"
     return (
-        f"{usage.calls:,} model calls, {usage.total_tokens:,} tokens: {usage.prompt_tokens:,} "
-        f"prompt ({usage.cached_tokens:,} cached), {usage.completion_tokens:,} completion"
+        f"{calls}, {usage.total_tokens:,} tokens: {usage.prompt_tokens:,} prompt "
+        f"({usage.cached_tokens:,} cached), {usage.completion_tokens:,} completion"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import Completer
+from prompt_toolkit.completion import CompleteEvent, Completer, get_common_complete_suffix
 from prompt_toolkit.filters import has_completions
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import History
@@ -37,14 +37,13 @@ class ChatPrompt:
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
             FormattedText([("class:prompt", "> ")]),
-            prompt_continuation=FormattedText([("class:continuation", "· ")]),
+            prompt_continuation=_continuation,
             multiline=True,
             completer=completer,
             complete_while_typing=True,
-            complete_in_thread=True,
             history=history,
             enable_history_search=False,
-            key_bindings=_bindings(),
+            key_bindings=_bindings(completer),
             style=STYLE,
             mouse_support=False,
             input=source,
@@ -77,7 +76,12 @@ class ChatPrompt:
         return reply.strip().lower() in ("y", "yes")
 
 
-def _bindings() -> KeyBindings:
+def _continuation(width: int, line: int, wrapped: int) -> FormattedText:
+    """What stands before each further line; nothing where a long line is merely wrapped."""
+    return FormattedText([("class:continuation", "  " if wrapped else "· ")])
+
+
+def _bindings(completer: Completer) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add("enter")
@@ -96,6 +100,23 @@ def _bindings() -> KeyBindings:
             buffer.newline(copy_margin=False)
         else:
             buffer.validate_and_handle()
+
+    @bindings.add("tab")
+    def complete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        menu = buffer.complete_state
+        if menu is not None and (menu.current_completion is not None or len(menu.completions) > 1):
+            buffer.complete_next()
+            return
+        # At once and not in the background, where a request is dropped while another one runs:
+        # whoever types fast would press Tab in vain.
+        asked = CompleteEvent(completion_requested=True)
+        found = list(completer.get_completions(buffer.document, asked))
+        if len(found) == 1:
+            buffer.apply_completion(found[0])
+        elif found:
+            buffer.insert_text(get_common_complete_suffix(buffer.document, found))
+            buffer.start_completion()
 
     @bindings.add("escape", "enter")
     def new_line(event: KeyPressEvent) -> None:

@@ -22,7 +22,7 @@ ERROR_LINES = 3
 class Screen(Protocol):
     """What a chat says. Every text is made harmless here, and never read as markup."""
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str) -> None:
         """What was asked for: an answer, the reply of a command."""
         ...
 
@@ -53,17 +53,17 @@ class TerminalScreen:
         self.console = console or Console(highlight=False, markup=False, emoji=False)
         self._debug = debug
 
-    def say(self, text: str, style: str = "") -> None:
-        """In the terminal's own colour unless `style` says otherwise."""
-        self.console.print(Text(harmless(text), style=style), soft_wrap=True)
+    def say(self, text: str) -> None:
+        """In the terminal's own colour; lines are left whole, so that they can be copied."""
+        self.console.print(Text(harmless(text).rstrip("\n")), soft_wrap=True)
 
     def piece(self, text: str) -> None:
         """Without a newline."""
         self.console.print(Text(harmless(text)), end="", soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Dimmed."""
-        self.say(text, "dim")
+        """Dimmed, broken between words."""
+        self.console.print(Text(harmless(text), style="dim"))
 
     def error(self, error: TreadleError | ErrorInfo) -> None:
         """In red, cut where it would take more than three lines of this terminal."""
@@ -98,7 +98,7 @@ class PipeScreen:
     def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str) -> None:
         """On stdout."""
         write_stdout(_plain(text).rstrip("\n") + "\n")
 

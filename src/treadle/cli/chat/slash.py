@@ -25,9 +25,9 @@ class SlashCommand:
 
 COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("help", "", "What you can type here."),
-    SlashCommand("plan", "[TASK]", "The last plan as a tree; with TASK, plan it without running."),
-    SlashCommand("tools", "[NAME]", "The tools that plans may use; with NAME, one in detail."),
-    SlashCommand("model", "[SPEC]", "The model; with SPEC, switch to it and keep talking."),
+    SlashCommand("plan", "[TASK]", "The last plan; with TASK, plan it and run nothing."),
+    SlashCommand("tools", "[NAME]", "What plans may use; with NAME, one tool in detail."),
+    SlashCommand("model", "[SPEC]", "The model; with SPEC, switch and keep talking."),
     SlashCommand("usage", "", "Tokens and model calls of this session."),
     SlashCommand("reset", "", "Forget the conversation."),
     SlashCommand("save", "FILE", "Write the conversation to FILE, a .md or .json."),
@@ -64,7 +64,7 @@ def parse_entry(text: str) -> SlashCall | str:
         raise _unknown(typed)
     if argument and not command.argument:
         raise InputError("bad_command", f"{command.usage} takes nothing after it")
-    if not argument and command.argument.isupper():
+    if not argument and command.argument and not command.argument.startswith("["):
         raise InputError("bad_command", f"write {command.usage}")
     return SlashCall(command, argument)
 

@@ -1,0 +1,215 @@
+"""The chat as a person sees it, on a real pseudo-terminal."""
+
+import signal
+import time
+from pathlib import Path
+
+from tests.cli.chat.conftest import Open, plan
+from treadle.testing import ScriptedOpenAIServer
+
+
+def spec(server: ScriptedOpenAIServer) -> str:
+    return f"{server.base_url}#m"
+
+
+def test_a_task_is_answered_below_its_dag(chat: Open) -> None:
+    terminal = chat()
+    terminal.ready()
+    assert "offline (argument)" in terminal.lines[0]
+    assert "not a language model" in terminal.text
+    terminal.enter("what is 17 * 23")
+    terminal.ready(2)
+    assert "1/1 steps" in terminal.text
+    assert "✓ calc" in terminal.text
+    assert terminal.lines[-2].strip() == "17 * 23 = 391"
+    assert "Ctrl-C stops" not in terminal.text
+    terminal.send("\x04")
+    assert terminal.exit_code() == 0
+
+
+def test_ctrl_c_stops_the_run_and_not_the_session(chat: Open, folder: Path) -> None:
+    steps = (
+        '{"steps": [{"id": "quick", "tool": "hostile", "args": {}}, '
+        '{"id": "slow", "tool": "nap", "args": {"seconds": 600}}], "answer": "${slow}"}'
+    )
+    with ScriptedOpenAIServer([steps, plan("hostile", "all is well")]) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("rest for a while")
+        terminal.until((folder / "napping").exists)
+        terminal.shows("Ctrl-C stops the run")
+        terminal.send("typed meanwhile")
+        terminal.send("\x03\x03")
+        terminal.shows("stopped; 1 of 2 steps were done:")
+        terminal.shows("quick: before\\x1b")
+        terminal.ready()
+        assert "typed meanwhile" not in terminal.text
+        terminal.enter("and now?")
+        terminal.shows("all is well")
+        terminal.send("\x04")
+        assert terminal.exit_code() == 0
+
+
+def test_ctrl_c_stops_planning(chat: Open) -> None:
+    long_winded = plan("hostile", "x" * 4000)
+    with ScriptedOpenAIServer(lambda request: long_winded, tokens_per_second=20) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("/plan something")
+        terminal.shows("planning…")
+        terminal.until(lambda: bool(server.requests))
+        terminal.send("\x03")
+        terminal.shows("error: cancelled")
+        terminal.ready()
+        terminal.enter("something")
+        terminal.until(lambda: len(server.requests) > 1)
+        terminal.send("\x03")
+        terminal.shows("stopped")
+        terminal.ready()
+
+
+def test_keys_at_the_prompt(chat: Open) -> None:
+    terminal = chat()
+    terminal.ready()
+    terminal.send("half a task\x03")
+    terminal.shows("Ctrl-D or /exit leaves")
+    terminal.ready()
+    terminal.send("/us\t\r")
+    terminal.shows("0 model calls, 0 tokens")
+    terminal.ready()
+    terminal.send("/tools na\t\r")
+    terminal.shows("seconds: number")
+    terminal.ready()
+    terminal.send("how many words are in docs/no\t")
+    terminal.shows("docs/notes.txt")
+    terminal.send("\r")
+    terminal.shows("steps")
+    terminal.ready()
+    assert terminal.lines[-2].endswith("3")
+
+
+def test_several_lines(chat: Open) -> None:
+    with ScriptedOpenAIServer(lambda request: '{"steps": [], "answer": "ok"}') as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.send("first\x1b\rsecond\\\rthird")
+        terminal.shows("· third")
+        terminal.send("\x1b[200~ and\nfourth\x1b[201~")
+        terminal.shows("· fourth")
+        terminal.send("\r")
+        terminal.ready(2)
+        task = "first\nsecond\nthird and\nfourth"
+        assert task.replace("\n", "\\n") in str(server.requests[0].body).replace("\\\\n", "\\n")
+
+
+def test_history_goes_on_in_the_next_session(chat: Open, tmp_path: Path) -> None:
+    first = chat()
+    first.ready()
+    first.enter("what is 2 + 2")
+    first.ready(2)
+    first.enter("/exit")
+    assert first.exit_code() == 0
+    history = tmp_path / "state" / "history"
+    assert history.stat().st_mode & 0o777 == 0o600
+    assert history.parent.stat().st_mode & 0o777 == 0o700
+    second = chat()
+    second.ready()
+    second.send("\x1b[A\x1b[A")
+    second.shows("> what is 2 + 2")
+    second.send("\r")
+    second.shows("2 + 2 = 4")
+
+
+def test_a_call_that_changes_things_asks_first(chat: Open, folder: Path) -> None:
+    with ScriptedOpenAIServer(lambda request: plan("ring", bell="Tom")) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        for reply, rung in (("n", False), ("\x03", False), ("y", True)):
+            terminal.enter("ring it")
+            terminal.shows("Go ahead? [y/N]")
+            assert 'bell = "Tom"' in terminal.text
+            assert not (folder / "rung").exists()
+            terminal.send(reply if reply == "\x03" else f"{reply}\r")
+            terminal.shows("Tom rang" if rung else "approval_denied")
+            terminal.ready()
+            terminal.process.send("\x0c")
+            terminal.until(lambda: terminal.screen.display[0].startswith(">"))
+            terminal.screen.history.top.clear()
+        assert (folder / "rung").read_text() == "Tom"
+
+
+def test_keys_pressed_before_the_question_do_not_answer_it(chat: Open, folder: Path) -> None:
+    both = (
+        '{"steps": [{"id": "b", "tool": "nap", "args": {"seconds": 1}}, '
+        '{"id": "a", "tool": "ring", "args": {"bell": "Tom"}, "after": ["b"]}], "answer": "${a}"}'
+    )
+    with ScriptedOpenAIServer(lambda request: both) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("ring it")
+        terminal.until((folder / "napping").exists)
+        terminal.send("y\r")
+        terminal.shows("Go ahead? [y/N]")
+        terminal.send("\r")
+        terminal.shows("approval_denied")
+        assert not (folder / "rung").exists()
+
+
+def test_a_failure_is_short_and_harmless(chat: Open) -> None:
+    with ScriptedOpenAIServer([plan("refuse"), plan("hostile")]) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("try it")
+        terminal.shows("error: refused: [bold]no[/bold] \\x1b[2Jway")
+        terminal.ready()
+        start = next(i for i, line in enumerate(terminal.lines) if line.startswith("error:"))
+        assert len(terminal.lines[start:-1]) == 3
+        terminal.enter("show it")
+        terminal.shows("before\\x1b]0;owned\\x07\\x1b[2Jafter [red]plain[/red]")
+        assert terminal.screen.title == ""
+        assert "Traceback" not in terminal.text
+
+
+def test_another_size_of_the_window(chat: Open, folder: Path) -> None:
+    with ScriptedOpenAIServer([plan("nap", "done", seconds=2), plan("hostile", "fine")]) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("rest")
+        terminal.until((folder / "napping").exists)
+        terminal.resize(50, 12)
+        terminal.shows("done")
+        terminal.resize(100, 40)
+        terminal.ready()
+        terminal.enter("again")
+        terminal.shows("fine")
+
+
+def test_another_model_keeps_the_conversation(chat: Open) -> None:
+    with ScriptedOpenAIServer(lambda request: '{"steps": [], "answer": "noted"}') as server:
+        terminal = chat()
+        terminal.ready()
+        terminal.enter("what is 40 + 2")
+        terminal.shows("= 42")
+        terminal.ready()
+        terminal.enter("/model nonsense")
+        terminal.shows("error: bad_model")
+        terminal.ready()
+        terminal.enter(f"/model {spec(server)}")
+        terminal.shows("compatible:m")
+        terminal.ready()
+        terminal.enter("remember that")
+        terminal.shows("noted")
+        assert "40 + 2 = 42" in str(server.requests[0].body)
+
+
+def test_the_end_by_a_signal_leaves_the_terminal_in_order(chat: Open, folder: Path) -> None:
+    with ScriptedOpenAIServer(lambda request: plan("nap", seconds=600)) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("rest")
+        terminal.until((folder / "napping").exists)
+        started = time.monotonic()
+        terminal.process.kill(signal.SIGTERM)
+        assert terminal.exit_code() == 128 + signal.SIGTERM
+        assert time.monotonic() - started < 15
+        assert "Traceback" not in terminal.text
