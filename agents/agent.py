@@ -10,7 +10,14 @@ from typing import Any
 
 from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, ToolCall, Usage
-from treadle.core.errors import BudgetExceeded, ConfigError, ErrorInfo, ModelError, ToolError
+from treadle.core.errors import (
+    BudgetExceeded,
+    ConfigError,
+    ErrorInfo,
+    ModelError,
+    ToolError,
+    TreadleError,
+)
 from treadle.core.events import Payload, ToolCalled
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, call_model
@@ -170,8 +177,13 @@ class Agent:
     async def _call_all(
         self, tools: ToolRegistry, calls: Sequence[ToolCall], approve: Approve | None
     ) -> list[Message]:
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(_call_one(tools, call, approve)) for call in calls]
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(_call_one(tools, call, approve)) for call in calls]
+        except BaseExceptionGroup as failed:
+            # The budget is used up, or nobody may be asked: callers know that by its own type.
+            first = failed.exceptions[0]
+            raise first from first.__cause__
         return [each.result() for each in running]
 
 
@@ -194,7 +206,7 @@ async def _call_one(tools: ToolRegistry, call: ToolCall, approve: Approve | None
             text = f"{text[:MAX_RESULT]}\n(cut: {len(text):,} characters in all)"
     except BudgetExceeded:
         raise
-    except ToolError as error:
+    except TreadleError as error:
         failure = ErrorInfo.of(error)
         text = f"error: {failure}"
     if program is not None:

@@ -174,8 +174,7 @@ class Runtime:
         budget: Budget | None = None,
     ) -> Pipeline:
         """A run that has not started, for whoever drives its stages. See `run`."""
-        if self._closed:
-            raise RunError("runtime_closed", "this Runtime was closed; make a new one")
+        self._check_open()
         log = EventLog(self._new_id(), self._clock)
         outer = current_program.get()
         meter = BudgetMeter(budget or self._budget, self._clock)
@@ -215,6 +214,7 @@ class Runtime:
 
         Raises PlanError, ModelError, and InputError for a task that cannot be planned.
         """
+        self._check_open()
         planner = LLMPlanner(
             self.model,
             self._settled.prompts,
@@ -244,6 +244,10 @@ class Runtime:
             await run.ended()
         await self.model.aclose()
         self._settled.artifacts.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RunError("runtime_closed", "this Runtime was closed; make a new one")
 
     async def __aenter__(self) -> Runtime:
         return self

@@ -64,7 +64,8 @@ class RunResult:
 
     answer: the answer, a JSON value; `output` is the same as the `output_type` that was asked for.
     plan: the last version of the plan, None when there is none.
-    usage: tokens and calls of the whole run, nested ones included.
+    usage: tokens and calls of the run, those of agents in its steps included. A run that a tool
+        starts has a result of its own (its budget counts here too).
     events: the record that everything else here is read from.
     """
 

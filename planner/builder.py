@@ -41,6 +41,8 @@ class PlanBuilder:
         self._on_failure = on_failure
         self._accepted: dict[str, Step] = {}
         self._aside: dict[str, tuple[Step, JsonValue]] = {}
+        self._order: dict[str, None] = {}
+        self._arrived: set[str] = set()
         self._answer: Parsed | None = None
         self._awaited: set[str] = set()
         self.problems: list[Problem] = []
@@ -54,12 +56,17 @@ class PlanBuilder:
         """Take a step's wire form; return the steps that are good now, in order."""
         try:
             step = Step.from_wire(self._with_policy(document))
-            if step.id in self._accepted or step.id in self._aside:
+            if self._accepted.get(step.id) == step and step.id not in self._arrived:
+                return []  # said again in a repair, word for word: nothing is lost
+            if step.id in self._accepted or step.id in self._arrived:
                 raise PlanError("duplicate_id", "another step has this id already", step_id=step.id)
         except PlanError as error:
             self.problems.append(Problem(error, document))
             return []
         self._aside[step.id] = (step, document)
+        self._arrived.add(step.id)
+        self._order.pop(step.id, None)
+        self._order[step.id] = None
         # A forward reference is an error in what a model writes, unless the earlier step was
         # broken and is being repaired: then those that wait for it follow.
         return self._accept_from(step.id)
@@ -73,15 +80,18 @@ class PlanBuilder:
 
     def end(self) -> None:
         """No more steps follow for now: what is still aside becomes a problem."""
-        steps = [*self._accepted.values(), *(step for step, _ in self._aside.values())]
-        errors = order_errors(steps)
+        steps = {**self._accepted, **{step.id: step for step, _ in self._aside.values()}}
+        # In the order in which they came: that is what makes a reference a forward one.
+        errors = order_errors([steps[step_id] for step_id in self._order if step_id in steps])
         broken = {each.error.step_id for each in self.problems if each.error.step_id}
         for step_id, (step, document) in list(self._aside.items()):
-            waits_for_repair = broken.union(self._aside).intersection(step.needs)
+            waits_for_repair = not broken.isdisjoint(step.needs)
             error = errors.get(step_id)
-            if error is not None and not (error.code == "dangling_reference" and waits_for_repair):
-                self.problems.append(Problem(error, document))
-                del self._aside[step_id]
+            if error is None or (error.code == "dangling_reference" and waits_for_repair):
+                continue
+            self.problems.append(Problem(error, document))
+            broken.add(step_id)
+            del self._aside[step_id]
         try:
             known = broken.union(self._accepted, self._aside)
             check_answer(self._answer, {step_id for step_id in known if step_id})
@@ -90,7 +100,8 @@ class PlanBuilder:
             self._answer = None
 
     def take_problems(self) -> list[Problem]:
-        """The problems so far; they are not reported again."""
+        """The problems so far, which are not reported again; what follows is a repair."""
+        self._arrived.clear()
         problems, self.problems = self.problems, []
         self._awaited |= {each.error.step_id for each in problems if each.error.step_id}
         return problems

@@ -25,7 +25,7 @@ FLUSH = 64 * 1024
 """Characters that may wait for a closing bracket before they are parsed."""
 
 _BEGIN = re.compile(r'\{\s*(?:["}]|$)')
-_SECOND = re.compile(r'\{\s*"(?:steps|answer)"\s*:')
+_PLAN = re.compile(r'\{\s*"(?:steps|answer)"\s*:')
 _CLOSING = re.compile(r"[^}\]]*[}\]]")
 
 
@@ -140,11 +140,12 @@ class PlanStream:
             try:
                 parts += self._collect(builder, piece)
             except PlanError:
-                if builder.committed:
+                tried = "".join(self._candidate) + piece
+                if builder.committed or _PLAN.match(tried):
                     raise
                 # It only looked like a plan: go on behind its bracket.
                 self._builder = None
-                self._waiting = ("".join(self._candidate) + piece)[1:] + text[position:]
+                self._waiting = tried[1:] + text[position:]
                 self._prose += 1
                 return parts
             if not builder.committed:
@@ -171,7 +172,7 @@ class PlanStream:
 
     def _watch_tail(self, text: str) -> None:
         self._tail = (self._tail + text)[-max(len(text), 64) - 64 :]
-        if _SECOND.search(self._tail):
+        if _PLAN.search(self._tail):
             raise PlanError("second_plan", "a second plan follows the first; write one object")
         self._tail = self._tail[-64:]
 

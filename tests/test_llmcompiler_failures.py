@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ async def test_a_ready_step_does_not_wait_for_the_planners_next_line() -> None:
     class Hesitating(ScriptedModel):
         """Writes the second half of its plan only once the first step runs."""
 
-        async def stream(self, request: ChatRequest) -> Any:
+        async def stream(self, request: ChatRequest) -> AsyncIterator[Any]:
             written = ""
             async for delta in super().stream(request):
                 written += getattr(delta, "text", "")

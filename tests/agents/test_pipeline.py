@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-
 from tests.agents.conftest import SECONDS, SUM, TOOLS, add, check_record, plan, runtime, step
+
 from treadle import tool
 from treadle.core.budget import Budget
 from treadle.core.errors import ConfigError, ModelError
@@ -116,7 +117,7 @@ async def test_a_model_that_cannot_be_reached_is_a_coded_failure() -> None:
 
 async def test_a_model_that_fails_in_the_middle_of_the_plan_keeps_what_was_done() -> None:
     class Breaking(ScriptedModel):
-        async def stream(self, request: Any) -> Any:
+        async def stream(self, request: Any) -> AsyncIterator[Any]:
             async for delta in super().stream(request):
                 yield delta
                 if getattr(delta, "text", "").endswith("}"):

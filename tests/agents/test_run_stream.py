@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-
 from tests.agents.conftest import (
     SECONDS,
     SUM,
@@ -20,6 +20,7 @@ from tests.agents.conftest import (
     runtime,
     step,
 )
+
 from treadle.core.chat import ChatRequest
 from treadle.core.errors import RunError
 from treadle.core.events import Event, RunFinished, RunStarted, StepFinished, StepStarted
@@ -43,7 +44,7 @@ class Silent(ScriptedModel):
         self.closed = asyncio.Event()
         self._purpose = purpose
 
-    async def stream(self, request: ChatRequest) -> Any:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Any]:
         if request.hint is not None and request.hint.purpose == self._purpose:
             self.asked.set()
             try:
@@ -97,9 +98,8 @@ async def cancelled_when(run: Any, reached: asyncio.Event) -> list[Event]:
 async def test_cancelling_while_steps_run_keeps_what_was_done() -> None:
     before = asyncio.all_tasks()
     forever = Forever()
-    async with runtime([LONG], [add, forever.tool]) as rt:
-        async with rt.stream("x") as run:
-            check_events(await cancelled_when(run, forever.started))
+    async with runtime([LONG], [add, forever.tool]) as rt, rt.stream("x") as run:
+        check_events(await cancelled_when(run, forever.started))
     result = run.result
     check_record(result)
     assert result.status == "cancelled"
@@ -117,9 +117,8 @@ async def test_cancelling_while_steps_run_keeps_what_was_done() -> None:
 async def test_cancelling_while_the_model_is_asked_closes_its_stream(purpose: str) -> None:
     before = asyncio.all_tasks()
     model = Silent(purpose, [plan(step("a", "add", a=1, b=2))])
-    async with runtime([], [add], model=model) as rt:
-        async with rt.stream("x") as run:
-            check_events(await cancelled_when(run, model.asked))
+    async with runtime([], [add], model=model) as rt, rt.stream("x") as run:
+        check_events(await cancelled_when(run, model.asked))
     assert run.result.status == "cancelled"
     assert model.closed.is_set()
     assert [each.output for each in run.result.steps] == ([] if purpose == "plan" else [3])
@@ -135,7 +134,8 @@ async def test_cancelling_while_a_person_is_asked() -> None:
         return True
 
     async with runtime([plan(step("m", "mail", to="x"))], [mail], approve=think) as rt:
-        async with rt.stream("x") as run:
+        run = rt.stream("x")
+        async with run:
             await cancelled_when(run, asked)
     assert run.result.status == "cancelled"
     assert [each.status for each in run.result.steps] == ["cancelled"]
@@ -145,7 +145,8 @@ async def test_leaving_the_block_early_cancels_the_run() -> None:
     before = asyncio.all_tasks()
     forever = Forever()
     async with runtime([LONG], [add, forever.tool]) as rt:
-        async with asyncio.timeout(SECONDS), rt.stream("x") as run:
+        run = rt.stream("x")
+        async with asyncio.timeout(SECONDS), run:
             async for event in run:
                 if isinstance(event, StepStarted) and event.step_id == "long":
                     break
@@ -155,9 +156,8 @@ async def test_leaving_the_block_early_cancels_the_run() -> None:
 
 
 async def test_leaving_the_block_before_anything_has_begun() -> None:
-    async with runtime([SUM]) as rt:
-        async with asyncio.timeout(SECONDS), rt.stream("x") as run:
-            pass
+    async with runtime([SUM]) as rt, asyncio.timeout(SECONDS), rt.stream("x") as run:
+        pass
     assert run.result.status == "cancelled"
     check_record(run.result)
 
@@ -167,11 +167,16 @@ async def test_an_error_inside_the_block_cancels_the_run_and_is_not_changed(begu
     forever = Forever()
     cause, mine = ValueError("the cause"), LookupError("mine")
     async with runtime([LONG], [add, forever.tool]) as rt:
-        with pytest.raises(LookupError) as caught:
-            async with asyncio.timeout(SECONDS), rt.stream("x") as run:
+        run = rt.stream("x")
+
+        async def leave() -> None:
+            async with asyncio.timeout(SECONDS), run:
                 if begun:
                     await forever.started.wait()
                 raise mine from cause
+
+        with pytest.raises(LookupError) as caught:
+            await leave()
     assert caught.value is mine
     assert mine.__cause__ is cause
     assert run.result.status == "cancelled"
@@ -243,10 +248,15 @@ async def test_what_an_approver_raises_reaches_the_caller_after_an_orderly_end(
     events: list[Event] = []
     document = plan(step("a", "add", a=1, b=2), step("m", "mail", to="x"), answer="${m}")
     async with runtime([document], [add, mail], approve=fail) as rt:
-        with pytest.raises(type(error)) as caught:
-            async with asyncio.timeout(SECONDS), rt.stream("x") as run:
+        run = rt.stream("x")
+
+        async def read() -> None:
+            async with asyncio.timeout(SECONDS), run:
                 async for event in run:
                     events.append(event)
+
+        with pytest.raises(type(error)) as caught:
+            await read()
         assert caught.value is error
         check_events(run.events)
         assert events[-1] is run.events[-1]

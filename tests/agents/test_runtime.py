@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.agents.conftest import (
     SECONDS,
     SUM,
@@ -21,6 +20,7 @@ from tests.agents.conftest import (
     runtime,
     step,
 )
+
 from treadle import Runtime, tool, workflow
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatRequest, Message
@@ -245,19 +245,6 @@ async def test_a_run_inside_a_tool_counts_against_the_outer_budget() -> None:
     assert result.status == "failed"
     assert result.error is not None
     assert result.error.code == "budget_exceeded"
-
-
-async def test_a_run_inside_a_tool_counts_in_the_usage_of_the_outer_run() -> None:
-    @tool
-    async def nested() -> Any:
-        """Run a task."""
-        return (await rt.run("inner")).answer
-
-    async with runtime([SUM], [nested, add]) as rt:
-        outer = Plan.from_wire(plan(step("n", "nested"), answer="${n}"))
-        result = await rt.run(outer)
-    assert result.answer == "it is 5"
-    assert result.usage.calls == 1
 
 
 async def test_a_sync_tool_sees_the_program_and_blocks_nothing() -> None:

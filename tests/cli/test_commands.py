@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.cli.conftest import Outcome, plan_of
+
 from treadle.testing import Fault, ScriptedOpenAIServer
 
 Treadle = Callable[..., Outcome]

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.executor.conftest import Driver, execute, plan_of, step
+
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatRequest, Message
 from treadle.core.errors import ToolError
@@ -104,4 +105,4 @@ async def test_parallel_steps_cannot_pass_the_limit_together() -> None:
     await asyncio.sleep(0)
     running.set()
     outcome = await driver.end()
-    assert sorted(outcome.statuses.values()) == ["failed"] * 5 + ["succeeded"] * 3
+    assert sorted(map(str, outcome.statuses.values())) == ["failed"] * 5 + ["succeeded"] * 3

@@ -6,8 +6,8 @@ import asyncio
 import threading
 
 import pytest
-
 from tests.executor.conftest import Driver, Outcome, plan_of, step
+
 from treadle.core.errors import ToolError
 from treadle.core.events import StepStarted
 from treadle.executor import ApprovalRequest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.executor.conftest import Driver, execute, plan_of, step
+
 from treadle.core.chat import ChatRequest, Message
 from treadle.core.durations import DurationHistory
 from treadle.core.model_call import call_model

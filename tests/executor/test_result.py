@@ -6,8 +6,8 @@ import json
 from datetime import datetime
 
 import pytest
-
 from tests.executor.conftest import execute, plan_of, step
+
 from treadle.core.chat import Usage
 from treadle.core.clock import iso_time
 from treadle.core.errors import ErrorInfo

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.cli.chat.terminal import Terminal
+
+from treadle.testing import RecordedRequest
 
 TOOLS = '''
 import asyncio
@@ -49,6 +50,7 @@ def hostile() -> str:
 TOOLS = [nap, ring, refuse, hostile]
 '''
 
+Reply = Callable[[RecordedRequest], str]
 Open = Callable[..., Terminal]
 
 
@@ -111,3 +113,15 @@ def pipe(
 def plan(tool: str, answer: str = "${a}", **arguments: object) -> str:
     """A plan of one step, as a model writes it."""
     return json.dumps({"steps": [{"id": "a", "tool": tool, "args": arguments}], "answer": answer})
+
+
+def replies(
+    plan: str, decision: str = '{"action": "fail", "reason": "it cannot be done"}'
+) -> Reply:
+    """Answers what a planner asks with `plan` and what a joiner asks with `decision`."""
+
+    def reply(request: RecordedRequest) -> str:
+        schema = str(request.body.get("response_format"))
+        return decision if "'name': 'decision'" in schema else plan
+
+    return reply

@@ -4,7 +4,8 @@ import signal
 import time
 from pathlib import Path
 
-from tests.cli.chat.conftest import Open, plan
+from tests.cli.chat.conftest import Open, plan, replies
+
 from treadle.testing import ScriptedOpenAIServer
 
 
@@ -46,6 +47,7 @@ def test_ctrl_c_stops_the_run_and_not_the_session(chat: Open, folder: Path) -> N
         assert "typed meanwhile" not in terminal.text
         terminal.enter("and now?")
         terminal.shows("all is well")
+        terminal.ready()
         terminal.send("\x04")
         assert terminal.exit_code() == 0
 
@@ -85,7 +87,7 @@ def test_keys_at_the_prompt(chat: Open) -> None:
     terminal.send("\r")
     terminal.shows("steps")
     terminal.ready()
-    assert terminal.lines[-2].endswith("3")
+    assert "docs/notes.txt: 3 words" in terminal.text
 
 
 def test_several_lines(chat: Open) -> None:
@@ -121,20 +123,18 @@ def test_history_goes_on_in_the_next_session(chat: Open, tmp_path: Path) -> None
 
 
 def test_a_call_that_changes_things_asks_first(chat: Open, folder: Path) -> None:
-    with ScriptedOpenAIServer(lambda request: plan("ring", bell="Tom")) as server:
+    with ScriptedOpenAIServer(replies(plan("ring", bell="Tom"))) as server:
         terminal = chat(spec(server))
         terminal.ready()
-        for reply, rung in (("n", False), ("\x03", False), ("y", True)):
+        for turn, reply in enumerate(("n\r", "\x03", "y\r"), start=1):
             terminal.enter("ring it")
-            terminal.shows("Go ahead? [y/N]")
-            assert 'bell = "Tom"' in terminal.text
+            terminal.shows("Go ahead? [y/N]", turn)
+            assert terminal.text.count('bell = "Tom"') == turn
             assert not (folder / "rung").exists()
-            terminal.send(reply if reply == "\x03" else f"{reply}\r")
-            terminal.shows("Tom rang" if rung else "approval_denied")
-            terminal.ready()
-            terminal.process.send("\x0c")
-            terminal.until(lambda: terminal.screen.display[0].startswith(">"))
-            terminal.screen.history.top.clear()
+            terminal.send(reply)
+            terminal.ready(turn + 1)
+        assert terminal.text.count("error: approval_denied") == 2
+        assert "Tom rang" in terminal.text
         assert (folder / "rung").read_text() == "Tom"
 
 
@@ -143,7 +143,7 @@ def test_keys_pressed_before_the_question_do_not_answer_it(chat: Open, folder: P
         '{"steps": [{"id": "b", "tool": "nap", "args": {"seconds": 1}}, '
         '{"id": "a", "tool": "ring", "args": {"bell": "Tom"}, "after": ["b"]}], "answer": "${a}"}'
     )
-    with ScriptedOpenAIServer(lambda request: both) as server:
+    with ScriptedOpenAIServer(replies(both)) as server:
         terminal = chat(spec(server))
         terminal.ready()
         terminal.enter("ring it")
@@ -156,18 +156,39 @@ def test_keys_pressed_before_the_question_do_not_answer_it(chat: Open, folder: P
 
 
 def test_a_failure_is_short_and_harmless(chat: Open) -> None:
-    with ScriptedOpenAIServer([plan("refuse"), plan("hostile")]) as server:
+    with ScriptedOpenAIServer(replies(plan("refuse"))) as server:
         terminal = chat(spec(server))
         terminal.ready()
         terminal.enter("try it")
-        terminal.shows("error: refused: [bold]no[/bold] \\x1b[2Jway")
+        terminal.shows("error: refused: ")
         terminal.ready()
         start = next(i for i, line in enumerate(terminal.lines) if line.startswith("error:"))
         assert len(terminal.lines[start:-1]) == 3
+        assert "[bold]no[/bold] \\x1b[2J" in terminal.text
+        assert "Traceback" not in terminal.text
+
+
+def test_an_answer_cannot_command_the_terminal(chat: Open) -> None:
+    with ScriptedOpenAIServer(replies(plan("hostile"))) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
         terminal.enter("show it")
         terminal.shows("before\\x1b]0;owned\\x07\\x1b[2Jafter [red]plain[/red]")
         assert terminal.screen.title == ""
-        assert "Traceback" not in terminal.text
+
+
+def test_the_answer_is_shown_while_it_is_written(chat: Open) -> None:
+    steps = '{"steps": [{"id": "a", "tool": "hostile", "args": {}}]}'
+    decision = '{"action": "answer", "answer": "It begins. ' + "word " * 400 + 'It ends."}'
+    with ScriptedOpenAIServer(replies(steps, decision), tokens_per_second=200) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("tell me")
+        terminal.shows("It begins. word")
+        assert "It ends." not in terminal.text
+        terminal.shows("It ends.")
+        terminal.ready()
+        assert terminal.text.count("It begins.") == 1
 
 
 def test_another_size_of_the_window(chat: Open, folder: Path) -> None:

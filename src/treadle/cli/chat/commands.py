@@ -26,7 +26,7 @@ STAND_IN = (
 
 async def run_command(conversation: Conversation, call: SlashCall) -> None:
     """Carry out a command. Raises the TreadleError that says why it cannot be."""
-    await _ACTS[call.command.name](conversation, call.argument)
+    await ACTS[call.command.name](conversation, call.argument)
 
 
 def model_text(conversation: Conversation) -> str:
@@ -86,7 +86,7 @@ async def _exit(conversation: Conversation, argument: str) -> None:
     conversation.over = True
 
 
-_ACTS: Mapping[str, Act] = {
+ACTS: Mapping[str, Act] = {
     "help": _help,
     "plan": _plan,
     "tools": _tools,
