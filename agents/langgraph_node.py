@@ -36,9 +36,10 @@ class RuntimeNode:
         self._task_key = task
         self._answer_key = answer
 
-    async def __call__(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        task = state.get(self._task_key)
-        messages = state.get("messages") or []
+    # Any: a graph may have a TypedDict, a dataclass or a model as its state.
+    async def __call__(self, state: Any) -> dict[str, Any]:
+        task = _get(state, self._task_key)
+        messages = _get(state, "messages") or []
         from_messages = not task and bool(messages)
         if from_messages:
             task = _text_of(messages[-1])
@@ -53,10 +54,14 @@ class RuntimeNode:
             from langchain_core.messages import AIMessage
 
             update["messages"] = [AIMessage(as_text(result.answer))]
-            if self._answer_key not in state:
+            if _get(state, self._answer_key) is None:
                 return update
         update[self._answer_key] = result.answer
         return update
+
+
+def _get(state: Any, key: str) -> Any:
+    return state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
 
 
 def _text_of(message: object) -> object:

@@ -29,6 +29,7 @@ from treadle.core.model_call import ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.node import Node, State
+from treadle.executor.stored import keep, load
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
 from treadle.planner.llm_planner import LLMPlanner, check_task
@@ -97,6 +98,7 @@ class Pipeline:
         self._next_plan: Plan | None = None
         self._replans = 0
         self._answer: JsonValue = None
+        self._shown: Payload | None = None
         self._error: ErrorInfo | None = None
         self._stage: asyncio.Task[Any] | None = None
         self._cancelled = False
@@ -188,11 +190,10 @@ class Pipeline:
         elif self._error is None:
             status = _STATUS[state]
             self._error = self._execution.graph.first_failure()
-        kept = self._settled.artifacts.keep(self._answer)
         self.log.append(
             RunFinished(
                 status=status,
-                answer=None if self._answer is None else Payload(as_json(kept)),
+                answer=None if self._answer is None else self._shown,
                 error=self._error,
                 usage=self._usage(),
             )
@@ -312,6 +313,7 @@ class Pipeline:
                 self._on_answer(self._answer)
         if self._output_adapter is not None:
             self._answer = await self._typed(self._answer, self._output_adapter)
+        self._shown = Payload(as_json(keep(self._settled.artifacts, self._answer)))
 
     def _announce(self, plan: Plan) -> None:
         self.log.append(
@@ -376,6 +378,6 @@ def _observation(node: Node, artifacts: ArtifactStore) -> Observation:
         node.step.tool,
         node.step.args,
         final.get(node.state, "not_run"),
-        artifacts.load(node.output),
+        load(artifacts, node.output),
         node.error,
     )

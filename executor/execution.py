@@ -8,13 +8,10 @@ plan runs while it is still being written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, ToolError, TreadleError
 from treadle.core.events import (
-    ApprovalAnswered,
-    ApprovalRequested,
     Payload,
     StepProgress,
     StepRetrying,
@@ -22,20 +19,15 @@ from treadle.core.events import (
 )
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
-from treadle.executor.approval import (
-    ApprovalRequest,
-    Approve,
-    Decisions,
-    PendingCall,
-    needs_approval,
-    pending_call,
-)
+from treadle.executor.approval import Approve, PendingCall
+from treadle.executor.approvals import Approvals
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph, cancelled, error_value
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import FINAL, Call, FanOut, Node, State
 from treadle.executor.outlook import outlook_of
 from treadle.executor.ready import ReadyQueue
+from treadle.executor.stored import keep
 from treadle.planner.plan import Plan
 from treadle.planner.reference import Parsed
 from treadle.planner.step import OnFailure, Step
@@ -75,15 +67,14 @@ class Execution:
         self._log = program.log
         self._durations = durations
         self._artifacts = artifacts
-        self._approve = approve
         self._max_parallel = max_parallel
         self._free = max_parallel
         self._inputs = Inputs(self.graph.nodes, artifacts)
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
+        self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
         self._pumping = False
         self._plan: Plan | None = None
-        self._decisions = Decisions()
 
     # ---- the plan ----------------------------------------------------------------------------
 
@@ -97,16 +88,14 @@ class Execution:
         self._plan = plan
         self.graph.rank(everything=True)
         self._ready.reorder()
-        self._request_approval(plan)
+        self._approvals.request(plan)
         self._pump()
 
     def patch(self, plan: Plan) -> None:
         """Go on with `plan`, a patched version: what has started stays, the rest is laid anew."""
         self._ready.keep(lambda call: call.node.state is State.RUNNING)
         self.graph.patch(plan)
-        # Decisions are bound to the plan's hash: a patch may have put another call, or another
-        # input of it, behind the same id.
-        self._decisions = Decisions()
+        self._approvals.forget()
         self.seal(plan)
 
     # ---- what may start ----------------------------------------------------------------------
@@ -137,9 +126,7 @@ class Execution:
                 reason = ErrorInfo("condition_not_met", "its condition does not hold", step.id)
                 self._end(node, State.SKIPPED, error=reason)
                 return
-            if needs_approval(node.tool.effect) and step.id not in self._decisions.approved:
-                if step.id in self._decisions.denied:
-                    raise ToolError("approval_denied", "the call was not approved")
+            if self._approvals.holds(node):
                 node.state = State.HELD
                 return
             if step.for_each is not None:
@@ -190,14 +177,14 @@ class Execution:
             arguments = self._inputs.arguments(node, call.index)
             node.state = State.RUNNING
             if call.index is None:
-                shown = Payload(as_json(self._artifacts.keep(arguments)))
+                shown = Payload(as_json(keep(self._artifacts, arguments)))
                 self._log.append(
                     StepStarted(step_id=step.id, attempt=call.attempt, arguments=shown)
                 )
             started = loop.time()
             output = await node.tool.call(arguments, timeout=step.timeout)
             self._durations.observe(step.tool, loop.time() - started)
-            kept = self._artifacts.keep(output)
+            kept = keep(self._artifacts, output)
         except asyncio.CancelledError:
             self._release(call)
             self._call_cancelled(call)
@@ -207,7 +194,7 @@ class Execution:
             self._call_failed(call, error)
         else:
             self._release(call)
-            self._call_succeeded(call, kept)
+            self._call_succeeded(call, output, kept)
         self._pump()
 
     def _ends_with_its_steps(self) -> bool:
@@ -219,13 +206,13 @@ class Execution:
             self._free += 1
             self._ready.release(call)
 
-    def _call_succeeded(self, call: Call, output: Kept) -> None:
+    def _call_succeeded(self, call: Call, output: JsonValue, kept: Kept) -> None:
         if call.abandoned:
             return
         if call.index is None:
-            self._end(call.node, State.SUCCEEDED, output=output)
+            self._end(call.node, State.SUCCEEDED, output=kept)
         else:
-            self._item_ended(call.node, call.index, output, None)
+            self._item_ended(call.node, call.index, output, Payload(as_json(kept)))
 
     def _call_failed(self, call: Call, error: TreadleError) -> None:
         if call.abandoned:
@@ -238,11 +225,11 @@ class Execution:
         elif call.index is None:
             self._end(call.node, State.FAILED, error=info, fatal=over_budget)
         elif step.on_failure is OnFailure.VALUE and not over_budget:
-            self._item_ended(call.node, call.index, error_value(info), info)
+            self._item_ended(call.node, call.index, error_value(info), error=info)
         else:
             assert call.node.fan_out is not None
             call.node.fan_out.fail(info, fatal=over_budget)
-            self._item_ended(call.node, call.index, None, info)
+            self._item_ended(call.node, call.index, None, error=info)
 
     def _may_retry(self, call: Call, error: TreadleError) -> bool:
         return (
@@ -282,17 +269,25 @@ class Execution:
                 return
         self._end(node, State.CANCELLED, error=cancelled(node))
 
-    def _item_ended(self, node: Node, index: int, output: Kept, error: ErrorInfo | None) -> None:
+    def _item_ended(
+        self,
+        node: Node,
+        index: int,
+        output: JsonValue,
+        shown: Payload | None = None,
+        *,
+        error: ErrorInfo | None = None,
+    ) -> None:
         fan_out = node.fan_out
         assert fan_out is not None
-        fan_out.give(index, self._artifacts.load(output))
+        fan_out.give(index, output)
         self._log.append(
             StepProgress(
                 step_id=node.step.id,
                 done=fan_out.done,
                 total=len(fan_out.items),
                 index=index,
-                output=None if error is not None else Payload(as_json(output)),
+                output=shown,
                 error=error,
             )
         )
@@ -305,7 +300,15 @@ class Execution:
         elif fan_out.done < len(fan_out.items):
             self._end(node, State.CANCELLED, error=cancelled(node))
         else:
-            self._end(node, State.SUCCEEDED, output=self._artifacts.keep(fan_out.outputs))
+            self._end_with(node, fan_out.outputs)
+
+    def _end_with(self, node: Node, outputs: list[JsonValue]) -> None:
+        try:
+            kept = keep(self._artifacts, outputs)
+        except ToolError as error:
+            self._end(node, State.FAILED, error=ErrorInfo.of(error, node.step.id))
+        else:
+            self._end(node, State.SUCCEEDED, output=kept)
 
     def _end(
         self,
@@ -325,50 +328,12 @@ class Execution:
 
     def held_calls(self) -> tuple[PendingCall, ...]:
         """The calls that wait for an approval."""
-        held = (node for node in self.graph.nodes.values() if node.state is State.HELD)
-        return tuple(pending_call(node) for node in held)
+        return self._approvals.held_calls()
 
     def decide(self, approved: bool) -> None:
         """A person has decided on all calls of the plan that were still open."""
         assert self._plan is not None
-        self._decide(self._open_calls(), approved, self._plan.hash)
-
-    def _open_calls(self) -> tuple[PendingCall, ...]:
-        return tuple(
-            pending_call(node)
-            for node in self.graph.nodes.values()
-            if needs_approval(node.tool.effect)
-            and node.state not in FINAL
-            and self._decisions.is_open(node.step.id)
-        )
-
-    def _request_approval(self, plan: Plan) -> None:
-        """Ask once for all calls of the plan that need it and were not decided on yet."""
-        calls = self._open_calls()
-        if not calls:
-            return
-        step_ids = tuple(call.step_id for call in calls)
-        self._log.append(ApprovalRequested(plan_hash=plan.hash, step_ids=step_ids))
-        if self._approve is None:
-            return
-        approve = self._approve
-
-        async def ask() -> None:
-            approved = await approve(ApprovalRequest(self._log.run_id, plan.hash, calls))
-            if not self.graph.stopping:
-                self._decide(calls, approved, plan.hash)
-
-        self._calls.start_timer(ask())
-
-    def _decide(self, calls: Iterable[PendingCall], approved: bool, plan_hash: str) -> None:
-        step_ids = tuple(call.step_id for call in calls)
-        self._log.append(
-            ApprovalAnswered(plan_hash=plan_hash, step_ids=step_ids, approved=approved)
-        )
-        self._decisions.take(step_ids, approved)
-        held = (node for node in self.graph.nodes.values() if node.state is State.HELD)
-        self.graph.startable.extend(held)
-        self._pump()
+        self._approvals.decide(self._plan, approved)
 
     # ---- the end -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
 from treadle.executor.node import Node
+from treadle.executor.stored import load
 from treadle.planner.reference import Parsed, Reference, Template, resolve
 from treadle.tools.artifacts import ArtifactStore
 
@@ -19,8 +20,8 @@ class Inputs:
         self._artifacts = artifacts
 
     def output(self, step_id: str) -> JsonValue:
-        """The output of a step that has one."""
-        return self._artifacts.load(self._nodes[step_id].output)
+        """The output of a step that has one. Raises ToolError (`artifact_failed`)."""
+        return load(self._artifacts, self._nodes[step_id].output)
 
     def arguments(self, node: Node, index: int | None) -> dict[str, JsonValue]:
         """The arguments of `node`, for item `index` of its fan-out.

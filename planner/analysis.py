@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from networkx import DiGraph
 
 
+MOST_REDUCED = 1_000_000
+"""Steps times edges up to which edges are reduced: the time for it grows with their product."""
+
+
 def graph_of(plan: Plan) -> DiGraph[str]:
     """The plan as a networkx graph; an edge leads from a step to one that needs it."""
     from networkx import DiGraph
@@ -24,16 +28,18 @@ def graph_of(plan: Plan) -> DiGraph[str]:
 
 
 def essential_edges(plan: Plan) -> list[tuple[str, str]]:
-    """The edges that no longer path implies (the transitive reduction), in the plan's order."""
+    """The edges that no longer path implies (the transitive reduction), in the plan's order.
+
+    For a large plan (`MOST_REDUCED`) all its edges.
+    """
     from networkx import transitive_reduction
 
+    edges = [(need, step.id) for step in plan.steps for need in step.needs]
+    if len(plan) * len(edges) > MOST_REDUCED:
+        return edges
+
     reduced = transitive_reduction(graph_of(plan))
-    return [
-        (need, step.id)
-        for step in plan.steps
-        for need in step.needs
-        if reduced.has_edge(need, step.id)
-    ]
+    return [edge for edge in edges if reduced.has_edge(*edge)]
 
 
 def remaining_path(plan: Plan, seconds: Callable[[Step], float]) -> dict[str, float]:

@@ -52,6 +52,11 @@ class PlanBuilder:
         """The good steps, in the order in which they became so."""
         return tuple(self._accepted.values())
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The ids of the steps that are kept until those they need are good."""
+        return tuple(self._aside)
+
     def add(self, document: JsonValue) -> list[Step]:
         """Take a step's wire form; return the steps that are good now, in order."""
         try:
@@ -124,6 +129,8 @@ class PlanBuilder:
         candidates = [first]
         while candidates:
             step_id = candidates.pop(0)
+            if step_id not in self._aside:
+                continue  # it waited for several of these and has been seen to
             step, document = self._aside[step_id]
             if not all(need in self._accepted for need in step.needs):
                 continue

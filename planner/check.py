@@ -77,7 +77,7 @@ def _check_type(
     tools: ToolRegistry,
     known: Mapping[str, Step],
 ) -> None:
-    wanted = _schema_kinds(_property(tool.parameters, name), tool.parameters)
+    wanted = _schema_kinds(_property(tool.parameters, name), tool.parameters, wanted=True)
     match value:
         case Reference():
             offered = _kinds_of(value, step, tools, known)
@@ -129,11 +129,14 @@ def _property(schema: JsonSchema, name: str) -> JsonSchema | None:
     return found if isinstance(found, dict) else None
 
 
-def _schema_kinds(schema: JsonSchema | None, root: JsonSchema) -> _Kinds:
+def _schema_kinds(schema: JsonSchema | None, root: JsonSchema, *, wanted: bool = False) -> _Kinds:
+    """The JSON types that fit `schema`; with `wanted`, those that pydantic would convert, too."""
     schema = None if schema is None else _resolved(schema, root)
     if schema is None:
         return None
     kind = schema.get("type")
+    if wanted and kind == "string" and "format" in schema:
+        return None  # a date may come as a number, an address as an integer
     if isinstance(kind, str):
         return frozenset({kind})
     if isinstance(kind, list):
@@ -143,7 +146,7 @@ def _schema_kinds(schema: JsonSchema | None, root: JsonSchema) -> _Kinds:
         return None
     kinds: set[str] = set()
     for choice in choices:
-        found = _schema_kinds(choice if isinstance(choice, dict) else None, root)
+        found = _schema_kinds(choice if isinstance(choice, dict) else None, root, wanted=wanted)
         if found is None:
             return None
         kinds |= found

@@ -10,14 +10,24 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from treadle.core.errors import PlanError, ToolError
-from treadle.planner.reference import Lookup, Reference, Template, follow, parse_value, resolve
+from treadle.planner.reference import (
+    Literal,
+    Lookup,
+    Reference,
+    Template,
+    follow,
+    parse_value,
+    resolve,
+)
 
 MAX_CHARACTERS = 2_000
+MAX_NESTING = 30
 
 _OPERATORS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -51,20 +61,22 @@ class Condition:
         tree, found = _parse(self.text)
         try:
             return bool(_value(tree, found, lookup))
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise ToolError("bad_condition", f"'{self.text}' cannot be decided: {error}") from None
 
 
 def parse_condition(text: str) -> Condition:
     """Parse a `when`. Raises PlanError: `bad_condition`, `bad_reference`."""
     tree, found = _parse(text)
-    _check(tree, text)
+    _check(tree, text, 0)
     return Condition(text, found)
 
 
 def _parse(text: str) -> tuple[ast.expr, tuple[Reference, ...]]:
     if len(text) > MAX_CHARACTERS:
         raise PlanError("bad_condition", f"a condition has at most {MAX_CHARACTERS} characters")
+    if _PLACEHOLDER.search(text):
+        raise PlanError("bad_condition", f"'{text[:80]}' uses a name that Treadle keeps for itself")
     found: list[Reference] = []
     parsed = parse_value(text)
     parts: tuple[str | Reference, ...]
@@ -73,8 +85,10 @@ def _parse(text: str) -> tuple[ast.expr, tuple[Reference, ...]]:
             pass
         case Reference():
             parts = (parsed,)
+        case Literal(str(literal)):
+            parts = (literal,)
         case _:
-            parts = (text,)
+            raise AssertionError("a text parses to one of these")
     source: list[str] = []
     for part in parts:
         if isinstance(part, Reference):
@@ -83,29 +97,33 @@ def _parse(text: str) -> tuple[ast.expr, tuple[Reference, ...]]:
         else:
             source.append(part)
     try:
-        return ast.parse("".join(source).strip(), mode="eval").body, tuple(found)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on '\\d' and the like: nobody there to read them
+            return ast.parse("".join(source).strip(), mode="eval").body, tuple(found)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else type(error).__name__
         raise PlanError("bad_condition", f"'{text[:80]}' is not a condition: {reason}") from None
 
 
-def _check(node: ast.expr, text: str) -> None:
+def _check(node: ast.expr, text: str, depth: int) -> None:
+    if depth > MAX_NESTING:
+        raise PlanError("bad_condition", f"'{text[:80]}' nests more than {MAX_NESTING} deep")
     match node:
         case ast.Constant(value=str() | int() | float() | None):
             return None
         case ast.Name(id=name) if name in _NAMES or _PLACEHOLDER.fullmatch(name):
             return None
         case ast.Call(func=ast.Name(id="len"), args=[argument], keywords=[]):
-            return _check(argument, text)
+            return _check(argument, text, depth + 1)
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
-            return _check(operand, text)
+            return _check(operand, text, depth + 1)
         case ast.BoolOp(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts):
             for part in parts:
-                _check(part, text)
+                _check(part, text, depth + 1)
             return None
         case ast.Compare(left=left, comparators=comparators):
             for part in (left, *comparators):
-                _check(part, text)
+                _check(part, text, depth + 1)
             return None
     raise PlanError(
         "bad_condition",

@@ -8,6 +8,9 @@ from treadle.planner.plan import Plan
 from treadle.planner.reference import to_wire
 from treadle.planner.step import Step
 
+_DEEPEST = 90
+"""Characters of indentation in a tree; what lies deeper is shown at this depth."""
+
 
 def to_mermaid(plan: Plan) -> str:
     """The plan as a Mermaid flowchart. Conditions and fan-outs are marked on the node."""
@@ -55,6 +58,7 @@ def to_tree(plan: Plan) -> str:
         waits = f"  (also after {', '.join(others)})" if others else ""
         lines.append(f"{first}{step.id}: {_call(step)}{_marks(step)}{waits}")
         below = children.get(step.id, [])
+        rest = rest if len(rest) < _DEEPEST else rest[:-3]
         for index in range(len(below) - 1, -1, -1):
             last = index == len(below) - 1
             pending.append(

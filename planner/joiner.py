@@ -40,15 +40,17 @@ class Observation:
     error: ErrorInfo | None = None
 
     def described(self) -> str:
-        """One line of JSON; a long output is cut, and says so."""
-        document: dict[str, JsonValue] = {
-            "step": self.step_id,
-            "tool": self.tool,
-            "args": self.arguments,
-            "status": self.status,
-        }
+        """One line of JSON; long arguments and outputs are cut, and it says so."""
+        document: dict[str, JsonValue] = {"step": self.step_id, "tool": self.tool}
+        arguments = compact_json(self.arguments)
+        if len(arguments) <= _SHOWN:
+            document["args"] = self.arguments
+        else:
+            document["args_begin"] = arguments[:_SHOWN]
+            document["args_characters"] = len(arguments)
+        document["status"] = self.status
         if self.error is not None:
-            document["error"] = f"{self.error.code}: {self.error.message}"
+            document["error"] = f"{self.error.code}: {self.error.message}"[:_SHOWN]
         elif self.status == "succeeded":
             text = as_text(self.output)
             if len(text) <= _SHOWN:
@@ -135,8 +137,9 @@ class Joiner:
             Message("user", self._observed(task, observations, remaining)),
         ]
         schema = ResponseSchema("decision", decision_schema(tools))
+        reader = _AnswerReader(on_answer)
         for attempt in range(1, self._max_repairs + 2):
-            text = await self._ask(ChatRequest(tuple(messages), response_schema=schema), on_answer)
+            text = await self._ask(ChatRequest(tuple(messages), response_schema=schema), reader)
             try:
                 return _read(text, plan, tools, started, remaining)
             except PlanError as error:
@@ -152,15 +155,15 @@ class Joiner:
                 ]
         raise AssertionError("the loop returns or raises")
 
-    async def _ask(self, request: ChatRequest, on_answer: Callable[[str], None]) -> str:
-        written = _AnswerReader(on_answer)
+    async def _ask(self, request: ChatRequest, reader: _AnswerReader) -> str:
+        reader.begin()
         async with aclosing(
             stream_model(self._model, request, purpose="join", deadlines=self._deadlines)
         ) as deltas:
             async for delta in deltas:
                 if isinstance(delta, TextDelta):
-                    written.take(delta.text)
-        return written.text
+                    reader.take(delta.text)
+        return reader.end()
 
     def _observed(self, task: str, observations: Sequence[Observation], remaining: int) -> str:
         lines: list[str] = []
@@ -184,27 +187,44 @@ class _AnswerReader:
     """Hands on the `answer` inside a decision while its JSON is still being written."""
 
     def __init__(self, on_answer: Callable[[str], None]) -> None:
-        self.text = ""
         self._on_answer = on_answer
-        self._seen = 0
-        self._read = 0
+        self._shown = ""
+        self._chunks: list[str] = []
+        self._length = 0
+        self._next = 0
+
+    def begin(self) -> None:
+        """Another reply follows. What it says is handed on as far as it goes on what was shown."""
+        self._chunks.clear()
+        self._length = self._next = 0
 
     def take(self, text: str) -> None:
-        self.text += text
+        """The reply's next characters."""
+        self._chunks.append(text)
+        self._length += len(text)
         # Parsing anew costs the length of the text: worth it once it has grown by a sixteenth.
-        if len(self.text) - self._read < max(8, self._read // 16) and "}" not in text:
-            return
-        self._read = len(self.text)
+        if self._length >= self._next:
+            self._read("".join(self._chunks))
+            self._next = self._length + max(8, self._length // 16)
+
+    def end(self) -> str:
+        """The reply has ended; all of it."""
+        text = "".join(self._chunks)
+        self._read(text)
+        return text
+
+    def _read(self, text: str) -> None:
         try:
-            partial = from_json(self.text[self.text.find("{") :], allow_partial="trailing-strings")
+            partial = from_json(text[text.find("{") :], allow_partial="trailing-strings")
         except ValueError:
             return  # prose or a fence around it; the complete text is judged at the end
         if not isinstance(partial, dict) or partial.get("action") != "answer":
             return
         answer = partial.get("answer")
-        if isinstance(answer, str) and len(answer) > self._seen:
-            self._on_answer(answer[self._seen :])
-            self._seen = len(answer)
+        if isinstance(answer, str) and answer.startswith(self._shown):
+            if len(answer) > len(self._shown):
+                self._on_answer(answer[len(self._shown) :])
+            self._shown = answer
 
 
 def _read(

@@ -16,6 +16,8 @@ PLAN_FIELDS = frozenset({"steps", "answer", "version"})
 _DEPTH = MAX_DEPTH + 8  # the plan, its steps and a step's own fields come on top
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[^u]|((?:u[0-9a-fA-F]{0,3})?\Z))")
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 class JsonBuilder:
     """Parses one object; hands out each element of `steps` and each other field as it closes.
@@ -47,18 +49,18 @@ class JsonBuilder:
         """
         failure: PlanError | None = None
         try:
-            self._parser.send(text.encode("utf-8"))
+            self._parser.send(text.encode("utf-8", "replace"))
             if self._surrogates.lone_in(text):
                 failure = PlanError("plan_encoding", "the text holds half of a surrogate pair")
-        except UnicodeEncodeError:
-            failure = PlanError("plan_encoding", "the text holds half of a surrogate pair")
         except SystemError:
             # ijson's way of saying that Python refused an integer of 5,000 digits. It leaves an
             # event without a value behind, and whoever looks at that one crashes.
-            self._events.clear()
+            del self._events[-1:]
             failure = PlanError("plan_syntax", "the plan is not JSON: a number is too long")
-        except (self._error, ValueError, ArithmeticError) as error:
-            # ArithmeticError: what Decimal raises for an exponent of 20 digits.
+        except ArithmeticError:
+            # Decimal's word on an exponent of 20 digits.
+            failure = PlanError("plan_syntax", "the plan is not JSON: a number is out of range")
+        except (self._error, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "?"
             failure = PlanError("plan_syntax", f"the plan is not JSON: {reason}")
         done: list[tuple[str, JsonValue]] = []
@@ -144,9 +146,9 @@ def _number(value: int | float | Decimal) -> int | float:
 
 
 class _Surrogates:
-    """Finds halves of surrogate pairs among the escapes of a text that comes in pieces.
+    """Finds halves of surrogate pairs, escaped or not, in a text that comes in pieces.
 
-    The C parser would put a '?' in the place of a half without a word.
+    Something else would stand in the place of a half in what the parser makes of it.
     """
 
     def __init__(self) -> None:
@@ -155,6 +157,8 @@ class _Surrogates:
 
     def lone_in(self, text: str) -> bool:
         """Whether a half stands alone, as far as the text up to the end of `text` tells."""
+        if _HALF.search(text):
+            return True
         if not self._open and "\\u" not in text and not text.endswith("\\"):
             return False
         text, self._open = self._open + text, ""

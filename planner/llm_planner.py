@@ -109,6 +109,8 @@ class LLMPlanner:
         except ModelError as error:
             if error.code != "model_stream_cut":
                 raise
+            if parser.complete:
+                return  # only what would have followed the plan is missing
             reply.cut = error
             cut = PlanError("plan_truncated", f"the plan broke off after {parser.steps} steps")
             builder.problems.append(Problem(cut))
@@ -123,7 +125,8 @@ class LLMPlanner:
         return self._prompts.fill(
             "repair",
             problems="\n".join(problem.described() for problem in problems[:20]),
-            accepted=", ".join(step.id for step in builder.accepted) or "(none)",
+            accepted=", ".join([*(step.id for step in builder.accepted), *builder.waiting])
+            or "(none)",
         )
 
 

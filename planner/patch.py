@@ -31,7 +31,8 @@ class PlanPatch:
         """Read the wire form. Raises PlanError: `bad_patch`, and what steps raise."""
         if not isinstance(document, dict) or document.keys() - _FIELDS:
             raise PlanError("bad_patch", "a patch is an object of add, replace, drop and answer")
-        drop = document.get("drop") or []
+        drop = document.get("drop")
+        drop = [] if drop is None else drop
         if not isinstance(drop, list) or not all(isinstance(each, str) for each in drop):
             raise PlanError("bad_patch", "'drop' must be a list of step ids")
         return cls(
@@ -46,12 +47,17 @@ class PlanPatch:
 
         started: ids of steps that have started; they cannot be replaced or dropped.
 
-        Raises PlanError: `step_started`, `unknown_step`, `empty_patch`, and what Plan raises:
-        nothing may go on referring to a dropped step.
+        Raises PlanError: `step_started`, `unknown_step`, `empty_patch`, `bad_patch`, and what
+        Plan raises: nothing may go on referring to a dropped step.
         """
         if not (self.add or self.replace or self.drop or self.answer is not None):
             raise PlanError("empty_patch", "a patch that changes nothing")
-        for step_id in (*self.drop, *(step.id for step in self.replace)):
+        changed = (*dict.fromkeys(self.drop), *(step.id for step in self.replace))
+        for index, step_id in enumerate(changed):
+            if step_id in changed[:index]:
+                raise PlanError(
+                    "bad_patch", "it is replaced twice, or dropped as well", step_id=step_id
+                )
             if step_id not in plan:
                 raise PlanError("unknown_step", "the plan has no such step", step_id=step_id)
             if step_id in started:
@@ -65,7 +71,8 @@ class PlanPatch:
 
 
 def _steps(document: dict[str, JsonValue], name: str) -> tuple[Step, ...]:
-    steps = document.get(name) or []
+    steps = document.get(name)
+    steps = [] if steps is None else steps
     if not isinstance(steps, list):
         raise PlanError("bad_patch", f"'{name}' must be a list of steps")
     return tuple(Step.from_wire(each) for each in steps)

@@ -81,7 +81,9 @@ class Plan:
             raise PlanError("no_plan", "a plan is one JSON object with 'steps' and 'answer'")
         unknown = document.keys() - {"steps", "answer", "version"}
         if unknown:
-            raise PlanError("unknown_field", f"'{min(unknown)[:60]}' is no field of a plan")
+            raise PlanError(
+                "unknown_field", f"'{str(next(iter(unknown)))[:60]}' is no field of a plan"
+            )
         steps = document.get("steps", [])
         if not isinstance(steps, list):
             raise PlanError("bad_plan", "'steps' must be a list")
@@ -126,7 +128,8 @@ def check_answer(answer: Parsed | None, known: Iterable[str]) -> None:
         if reference.step not in known:
             raise PlanError(
                 "dangling_reference",
-                f"the answer refers to {reference}, but there is no step '{reference.step}'",
+                f"the answer refers to {str(reference)[:200]}, "
+                f"but there is no step '{reference.step}'",
             )
 
 

@@ -2,7 +2,8 @@
 
 `${step}` or `${step.field[0]['any key']}` inside a string refers to an earlier output. A string
 that is exactly one reference keeps the type of what it refers to; mixed text is a template; `$${`
-is a literal `${`; a `$` anywhere else is just a `$`. Values are parsed once, into the frozen
+is a literal `${`; a `$` anywhere else is just a `$`. Before a brace each `$$` stands for one `$`,
+so that `$$${price}` is a `$` and a reference. Values are parsed once, into the frozen
 forms below, and resolved as often as needed.
 """
 
@@ -19,6 +20,11 @@ from treadle.core.json_value import JsonValue, as_text
 
 MAX_DEPTH = 64
 """How deep arguments may nest."""
+
+MAX_NAME = 128
+"""Characters that the name of a step may have."""
+
+_MAX_INTEGER_BITS = 14_000  # Python writes no longer integers as text (4,300 digits)
 
 _PATH_PART = re.compile(
     r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(-?\d{1,9})\]|\['([^'\\]*)'\]|\[\"([^\"\\]*)\"\]"
@@ -81,6 +87,8 @@ def parse_value(value: JsonValue, depth: int = 0) -> Parsed:
         raise PlanError("too_deep", f"values may nest {MAX_DEPTH} deep, not more")
     if isinstance(value, str):
         return _parse_text(value)
+    if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
+        raise PlanError("not_json", "an integer of more than 4,000 digits")
     if value is None or isinstance(value, bool | int):
         return Literal(value)
     if isinstance(value, float):
@@ -98,18 +106,32 @@ def to_wire(parsed: Parsed) -> JsonValue:
     """The JSON value that `parse_value` made `parsed` from."""
     match parsed:
         case Literal(value):
-            return value.replace("${", "$${") if isinstance(value, str) else value
+            return escape(value) if isinstance(value, str) else value
         case Reference():
             return str(parsed)
         case Template(parts):
+            last = len(parts) - 1
             return "".join(
-                str(part) if isinstance(part, Reference) else part.replace("${", "$${")
-                for part in parts
+                str(part)
+                if isinstance(part, Reference)
+                else escape(part, before_reference=index < last)
+                for index, part in enumerate(parts)
             )
         case ListOf(items):
             return [to_wire(each) for each in items]
         case ObjectOf(members):
             return {key: to_wire(each) for key, each in members}
+
+
+def escape(text: str, *, before_reference: bool = False) -> str:
+    """`text` in wire form, where it stands for itself: `${` becomes `$${`.
+
+    before_reference: a reference follows, which a `$` at the end of `text` must not touch.
+    """
+    if "$" not in text:
+        return text
+    followed = r"\$+(?=\{|\Z)" if before_reference else r"\$+(?=\{)"
+    return re.sub(followed, lambda dollars: dollars[0] * 2, text)
 
 
 def resolve(parsed: Parsed, lookup: Lookup) -> JsonValue:
@@ -176,7 +198,7 @@ def _parse_member(key: object, value: JsonValue, depth: int) -> tuple[str, Parse
     if not isinstance(key, str):
         raise PlanError("not_json", f"the key {key!r} of an object is not a text")
     if "${" in key:
-        raise PlanError("bad_reference", f"the key '{key}' holds a reference; only values can")
+        raise PlanError("bad_reference", f"the key '{key[:60]}' holds a reference; only values can")
     return key, parse_value(value, depth + 1)
 
 
@@ -187,11 +209,15 @@ def _parse_text(text: str) -> Parsed:
     pending: list[str] = []
     position = 0
     while (found := text.find("${", position)) >= 0:
-        if found > position and text[found - 1] == "$":
-            pending.append(text[position : found - 1] + "${")
+        first = found
+        while first > position and text[first - 1] == "$":
+            first -= 1
+        dollars = found - first + 1
+        pending.append(text[position:first] + "$" * (dollars // 2))
+        if dollars % 2 == 0:
+            pending.append("{")
             position = found + 2
             continue
-        pending.append(text[position:found])
         reference, position = _parse_reference(text, found)
         if before := "".join(pending):
             parts.append(before)
@@ -208,7 +234,7 @@ def _parse_text(text: str) -> Parsed:
 
 def _parse_reference(text: str, start: int) -> tuple[Reference, int]:
     name = STEP_ID.match(text, start + 2)
-    if name is None:
+    if name is None or len(name[0]) > MAX_NAME:
         raise _bad_reference(text, start)
     position = name.end()
     path: list[str | int] = []

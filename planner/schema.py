@@ -92,6 +92,25 @@ def _arguments(tool: Tool) -> dict[str, JsonValue]:
 
 
 def _or_reference(schema: JsonValue) -> JsonValue:
-    if not isinstance(schema, dict) or schema.get("type") == "string":
+    """`schema`, with a reference allowed in place of the value and of every value inside it."""
+    if not isinstance(schema, dict):
         return schema
-    return {"anyOf": [schema, _REFERENCE]}
+    if schema.keys() <= {"type", "description", "default"} and schema.get("type") == "string":
+        return schema
+    return {"anyOf": [_inside(schema), _REFERENCE]}
+
+
+def _inside(schema: JsonValue) -> JsonValue:
+    if not isinstance(schema, dict):
+        return schema
+    changed = dict(schema)
+    for key, value in schema.items():
+        if key in ("items", "additionalProperties"):
+            changed[key] = _or_reference(value)
+        elif key == "properties" and isinstance(value, dict):
+            changed[key] = {name: _or_reference(each) for name, each in value.items()}
+        elif key == "prefixItems" and isinstance(value, list):
+            changed[key] = [_or_reference(each) for each in value]
+        elif key in ("anyOf", "oneOf", "allOf") and isinstance(value, list):
+            changed[key] = [_inside(each) for each in value]
+    return changed

@@ -13,6 +13,7 @@ from treadle.core.ids import STEP_ID
 from treadle.core.json_value import JsonValue, canonical_json
 from treadle.planner.condition import Condition, parse_condition
 from treadle.planner.reference import (
+    MAX_NAME,
     ListOf,
     ObjectOf,
     Parsed,
@@ -138,11 +139,16 @@ class Step:
         if not isinstance(document, dict):
             raise PlanError("bad_step", f"a step is an object, not {_kind(document)}")
         step_id = document.get("id")
-        if not isinstance(step_id, str) or not STEP_ID.fullmatch(step_id):
+        if (
+            not isinstance(step_id, str)
+            or not STEP_ID.fullmatch(step_id)
+            or len(step_id) > MAX_NAME
+        ):
             shown = repr(step_id)[:60]
             raise PlanError(
                 "bad_step_id",
-                f"{shown} is no id for a step; use letters, digits, '_' and '-', no dots",
+                f"{shown} is no id for a step; use up to {MAX_NAME} letters, digits, "
+                f"'_' and '-', no dots",
             )
         try:
             return _read(step_id, document)
@@ -176,7 +182,7 @@ def _read(step_id: str, document: Mapping[str, Any]) -> Step:
     if unknown:
         raise PlanError(
             "unknown_field",
-            f"'{unknown[0][:60]}' is no field of a step; there are {', '.join(_FIELDS)}",
+            f"'{str(unknown[0])[:60]}' is no field of a step; there are {', '.join(_FIELDS)}",
         )
     tool = document.get("tool")
     if not isinstance(tool, str) or not tool:
@@ -186,10 +192,10 @@ def _read(step_id: str, document: Mapping[str, Any]) -> Step:
         raise PlanError("bad_step", f"'args' must be an object, not {_kind(arguments)}")
     parsed = parse_value(arguments)
     assert isinstance(parsed, ObjectOf)
-    _refuse_large(arguments)
     when = _optional(document, "when", str, "a text")
     note = _optional(document, "note", str, "a text")
     for_each = document.get("for_each")
+    _refuse_large([arguments, for_each])
     return Step(
         id=step_id,
         tool=tool,
@@ -209,6 +215,8 @@ def _read_after(value: Any) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise PlanError("bad_step", "'after' must be a list of step ids")
+    if any(len(each) > MAX_NAME for each in value):
+        raise PlanError("bad_step", f"'after' holds an id of more than {MAX_NAME} characters")
     return tuple(dict.fromkeys(value))
 
 

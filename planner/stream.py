@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from treadle.core.errors import PlanError
 from treadle.core.json_value import JsonValue
+from treadle.planner.closing_bracket import ClosingBrackets
 from treadle.planner.json_builder import JsonBuilder
 
 MAX_PROSE = 256 * 1024
@@ -21,12 +22,14 @@ MAX_PROSE = 256 * 1024
 MAX_ATTEMPTS = 100
 """How many places that look like the beginning of a plan are tried."""
 
+MAX_RETRIED = 1024 * 1024
+"""Characters that are read again because what they began with only looked like a plan."""
+
 FLUSH = 64 * 1024
 """Characters that may wait for a closing bracket before they are parsed."""
 
 _BEGIN = re.compile(r'\{\s*(?:["}]|$)')
 _PLAN = re.compile(r'\{\s*"(?:steps|answer)"\s*:')
-_CLOSING = re.compile(r"[^}\]]*[}\]]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,13 @@ class PlanStream:
         self._waiting = ""
         self._prose = 0
         self._attempts = 0
+        self._retried = 0
         self._candidate: list[str] = []
         self._builder: JsonBuilder | None = None
+        self._brackets = ClosingBrackets()
+        self._held: list[str] = []
+        self._held_size = 0
+        self._flush = FLUSH
         self._tail = ""
         self.complete = False
         """Whether the plan's object has closed."""
@@ -74,16 +82,21 @@ class PlanStream:
         if self.complete:
             self._watch_tail(text)
             return []
+        if self._builder is not None:
+            parts = self._parse(text, final=False)
+            return parts if self._builder is not None else parts + self._advance(final=False)
         self._waiting += text
-        # Text is parsed only when something may have closed: this makes one-character chunks as
-        # cheap as large ones and delays no step.
+        # An object is looked for only when something may have closed: this makes one-character
+        # chunks as cheap as large ones and delays no step.
         if "}" not in text and "]" not in text and len(self._waiting) < FLUSH:
             return []
         return self._advance(final=False)
 
     def finish(self) -> list[PlanPart]:
         """The text has ended. Returns what was still waiting."""
-        parts = [] if self.complete else self._advance(final=True)
+        parts = [] if self._builder is None else self._parse("", final=True)
+        if self._builder is None and not self.complete:
+            parts += self._advance(final=True)
         if self.complete:
             return parts
         if self._builder is None or not self._builder.committed:
@@ -96,9 +109,10 @@ class PlanStream:
     def _advance(self, *, final: bool) -> list[PlanPart]:
         parts: list[PlanPart] = []
         while self._waiting and not self.complete:
-            if self._builder is None and not self._seek():
+            if not self._seek():
                 break
-            parts += self._parse(final=final)
+            text, self._waiting = self._waiting, ""
+            parts += self._parse(text, final=final)
             if self._builder is not None:
                 break  # in the middle of an object: the rest waits for more text
         return parts
@@ -121,32 +135,29 @@ class PlanStream:
         self._attempts += 1
         self._candidate = []
         self._builder = JsonBuilder()
+        self._brackets = ClosingBrackets()
+        self._held.clear()
+        self._held_size = 0
+        self._flush = FLUSH
         return True
 
-    def _parse(self, *, final: bool) -> list[PlanPart]:
-        assert self._builder is not None
+    def _parse(self, text: str, *, final: bool) -> list[PlanPart]:
+        """Take `text` as a part of the object until that closes or proves to be none."""
         builder = self._builder
-        text, self._waiting = self._waiting, ""
+        assert builder is not None
         parts: list[PlanPart] = []
         position = 0
-        while position < len(text):
-            # Piece by piece up to each bracket, so that what follows the object is never parsed.
-            closing = _CLOSING.match(text, position)
-            if closing is None and not final and len(text) - position < FLUSH:
-                self._waiting = text[position:]
-                break
-            piece = text[position:] if closing is None else closing[0]
-            position += len(piece)
+        # Piece by piece up to each bracket, so that what follows the object is never parsed.
+        while piece := self._piece(text, position, final=final):
+            position += len(piece) - self._held_size
+            self._held.clear()
+            self._held_size = 0
             try:
                 parts += self._collect(builder, piece)
             except PlanError:
-                tried = "".join(self._candidate) + piece
-                if builder.committed or _PLAN.match(tried):
+                if builder.committed:
                     raise
-                # It only looked like a plan: go on behind its bracket.
-                self._builder = None
-                self._waiting = tried[1:] + text[position:]
-                self._prose += 1
+                self._retry("".join([*self._candidate, piece]), text[position:])
                 return parts
             if not builder.committed:
                 self._candidate.append(piece)
@@ -159,6 +170,34 @@ class PlanStream:
                     self._waiting = text[position:]
                 return parts
         return parts
+
+    def _piece(self, text: str, position: int, *, final: bool) -> str:
+        """What is held and `text` from `position` on up to the next closing bracket.
+
+        Empty where none follows: then all is held. But much text is not held for long: it is
+        parsed for its errors, in growing pieces, as the parser reads an unfinished string anew
+        with each.
+        """
+        end = self._brackets.next_in(text, position)
+        if end < 0:
+            end = len(text)
+            size = self._held_size + end - position
+            if not final and size < self._flush:
+                if end > position:
+                    self._held.append(text[position:])
+                    self._held_size = size
+                return ""
+            self._flush = max(self._flush, size) * 2
+        return "".join([*self._held, text[position:end]])
+
+    def _retry(self, candidate: str, rest: str) -> None:
+        """`candidate` only looked like a plan: go on behind its bracket."""
+        self._builder = None
+        self._prose += 1
+        self._retried += len(candidate)
+        if self._retried > MAX_RETRIED:
+            raise PlanError("no_plan", "there is much text, but no plan in it")
+        self._waiting = candidate[1:] + rest
 
     def _collect(self, builder: JsonBuilder, piece: str) -> list[PlanPart]:
         parts: list[PlanPart] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -16,12 +17,15 @@ from typing import Any, NoReturn
 from treadle.core.errors import ConfigError, PlanError
 from treadle.core.json_value import JsonValue
 from treadle.planner.plan import Plan, read_answer
-from treadle.planner.reference import Reference
-from treadle.planner.step import Step
+from treadle.planner.reference import Reference, escape
+from treadle.planner.step import ITEM_NAMES, Step
 from treadle.tools import Tool
 from treadle.tools.tool import active_trace
 
-_MARK = re.compile("\x02([^\x02\x03]*)\x03")
+# What a Handle leaves in a text. Nobody else's text can hold it: else text from a file could
+# refer to steps.
+_SECRET = secrets.token_hex(8)
+_MARK = re.compile(f"\x02{_SECRET}:(.*?):{_SECRET}\x03", re.DOTALL)
 
 _options: ContextVar[dict[str, Any]] = ContextVar("treadle_step_options", default={})  # noqa: B039
 
@@ -45,7 +49,7 @@ class Handle:
         return Handle(Reference(self._reference.step, (*self._reference.path, key)))
 
     def __str__(self) -> str:
-        return f"\x02{self._reference}\x03"
+        return f"\x02{_SECRET}:{self._reference}:{_SECRET}\x03"
 
     def __format__(self, spec: str) -> str:
         if spec:
@@ -83,7 +87,11 @@ class Handle:
     def __await__(self) -> NoReturn:
         self._refuse("await")
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        self._refuse("a set or a key")
+
+    def __index__(self) -> int:
+        self._refuse("an index")
 
     def __eq__(self, other: object) -> bool:
         self._refuse("a comparison")
@@ -93,7 +101,21 @@ class Handle:
 
     __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _operator
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
-    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _operator
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _operator
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __divmod__ = __rdivmod__ = _operator
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _operator
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _operator
+
+    def _unary(self, digits: object = None) -> NoReturn:
+        self._refuse("arithmetic")
+
+    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _unary
+
+    def __aiter__(self) -> NoReturn:
+        self._refuse("a loop")
+
+    def __reversed__(self) -> NoReturn:
+        self._refuse("a loop")
 
 
 ITEM = Handle(Reference("item"))
@@ -107,7 +129,11 @@ class Workflow:
     """What `@workflow` makes of a function."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        if (
+            inspect.iscoroutinefunction(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
             raise ConfigError(
                 "bad_workflow", f"'{function.__name__}' must be a plain function: it only plans"
             )
@@ -180,7 +206,11 @@ def step(
             handle = tool(*args, **kwargs)
         finally:
             _options.reset(token)
-        assert isinstance(handle, Handle)
+        if not isinstance(handle, Handle):
+            raise ConfigError(
+                "bad_workflow",
+                f"step() takes a tool or an agent inside a workflow; {tool!r} added no step",
+            )
         return handle
 
     return call
@@ -189,7 +219,7 @@ def step(
 class _Tracer:
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._ids: set[str] = set()
+        self._ids: set[str] = set(ITEM_NAMES)
 
     def call(self, tool: Tool, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Handle:
         names = tool.signature.names
@@ -231,8 +261,10 @@ def _wire(value: Any) -> JsonValue:
         return str(value._reference)
     if isinstance(value, str):
         pieces = _MARK.split(value)
+        last = len(pieces) - 1
         return "".join(
-            piece if index % 2 else piece.replace("${", "$${") for index, piece in enumerate(pieces)
+            piece if index % 2 else escape(piece, before_reference=index < last)
+            for index, piece in enumerate(pieces)
         )
     if isinstance(value, Mapping):
         return {key: _wire(each) for key, each in value.items()}

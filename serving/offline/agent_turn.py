@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from treadle.core.chat import FunctionSpec, Message, ToolCall
 from treadle.core.json_value import JsonValue, compact_json
+from treadle.serving.offline.draft import refers, unescaped
 from treadle.serving.offline.planning import plan_task
 
 _MAX_RESULT = 4000
@@ -61,7 +62,7 @@ def _last_user_at(messages: tuple[Message, ...]) -> int:
 
 def _is_literal(value: JsonValue) -> bool:
     if isinstance(value, str):
-        return "${" not in value.replace("$${", "")
+        return not refers(value)
     if isinstance(value, list):
         return all(_is_literal(each) for each in value)
     if isinstance(value, dict):
@@ -72,7 +73,7 @@ def _is_literal(value: JsonValue) -> bool:
 def _plain(value: JsonValue) -> JsonValue:
     """`value` without the escapes that plans need and tool calls do not."""
     if isinstance(value, str):
-        return value.replace("$${", "${")
+        return unescaped(value)
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):

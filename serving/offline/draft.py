@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -61,7 +62,17 @@ def reference(step: str, path: str = "") -> str:
 
 def escaped(text: str) -> str:
     """`text` so that it stands for itself inside arguments and answers."""
-    return text.replace("${", "$${")
+    return re.sub(r"\$+(?=\{)", lambda dollars: dollars[0] * 2, text)
+
+
+def unescaped(text: str) -> str:
+    """What `escaped` was given; only for text without references."""
+    return re.sub(r"\$+(?=\{)", lambda dollars: dollars[0][: len(dollars[0]) // 2], text)
+
+
+def refers(text: str) -> bool:
+    """Whether `text` holds a reference: an odd number of `$` before a brace."""
+    return any(len(dollars[0]) % 2 for dollars in re.finditer(r"\$+(?=\{)", text))
 
 
 def shown(text: str, limit: int = 80) -> str:

@@ -20,6 +20,7 @@ from treadle.core.chat import (
 from treadle.core.errors import ModelError
 from treadle.core.json_value import JsonSchema, JsonValue, compact_json
 from treadle.serving.offline.agent_turn import answer_from_results, tool_calls
+from treadle.serving.offline.draft import unescaped
 from treadle.serving.offline.planning import plan_task
 from treadle.serving.offline.summary import extract
 from treadle.serving.offline.wording import HOW_TO_CONFIGURE, OUT_OF_RANGE, capabilities
@@ -116,7 +117,7 @@ def _prose(prompt: str) -> str:
 
 def _plain_answer(task: str) -> str:
     # No template is resolved here: what was escaped for one is made plain again.
-    return capabilities(task, []).replace("$${", "${")
+    return unescaped(capabilities(task, []))
 
 
 async def _stream_calls(

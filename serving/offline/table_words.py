@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from treadle.serving.offline.clause import Clause
 from treadle.serving.offline.sql import Aggregate, Question
 from treadle.serving.offline.table_columns import (
@@ -16,7 +18,7 @@ from treadle.serving.offline.table_columns import (
     without_files,
 )
 from treadle.serving.offline.table_filters import read_filters
-from treadle.serving.offline.token import Kind
+from treadle.serving.offline.token import Kind, Token
 from treadle.serving.offline.vocabulary import singular
 
 _EXTREMES = {"highest": False, "largest": False, "biggest": False, "greatest": False, "most": False,
@@ -56,6 +58,13 @@ _PLACES = frozenset(
 )
 
 
+_DEEDS = frozenset(
+    {"sold", "sells", "sell", "bought", "buys", "buy", "made", "makes", "earned", "earns", "spent",
+     "spends", "ordered", "shipped", "ships", "produced", "produces", "generated", "generates",
+     "used", "uses", "got", "gets", "brought", "received", "paid", "delivered", "consumed"}
+)  # fmt: skip
+
+
 _BY = frozenset({"by", "per"})
 
 
@@ -64,7 +73,7 @@ def read_question(clause: Clause, stem: str) -> Question | None:
 
     None where there is none, or where a part of it (a filter) is not understood.
     """
-    tokens = without_files(clause)
+    tokens = _as_totals(without_files(clause))
     filters, tokens = read_filters(tokens)
     if filters is None:
         return None
@@ -90,6 +99,19 @@ def read_question(clause: Clause, stem: str) -> Question | None:
     if not aggregates or _restricted(words, groups, aggregates, limit):
         return None
     return Question(tuple(dict.fromkeys(aggregates)), tuple(groups), filters, limit, ascending)
+
+
+def _as_totals(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """ "sold the most metres" as "has the most total metres": who did most, did so in all."""
+    read: list[Token] = []
+    for at, token in enumerate(tokens):
+        follows = [each.word for each in tokens[at + 1 : at + 3]]
+        done = token.word in _DEEDS and bool({"most", "least", "fewest"}.intersection(follows))
+        read.append(replace(token, text="has") if done else token)
+        deed = tokens[at - 2 : at] if tokens[at - 1].word == "the" else tokens[at - 1 : at]
+        if token.word in {"most", "least", "fewest"} and deed and deed[0].word in _DEEDS:
+            read.append(replace(token, text="total"))
+    return tuple(read)
 
 
 def _restricted(

@@ -93,8 +93,10 @@ async def test_a_run_without_an_answer_raises_inside_the_graph(
 async def test_two_nodes_of_one_runtime_in_one_graph() -> None:
     async with runtime([SUM, plan(step("a", "add", a=4, b=4), answer="${a}")]) as rt:
         built: StateGraph[Any] = StateGraph(Tasks)
-        built.add_node("first", rt.as_langgraph_node())
-        built.add_node("second", rt.as_langgraph_node(answer="note"))
+        first: Any = rt.as_langgraph_node()
+        second: Any = rt.as_langgraph_node(answer="note")
+        built.add_node("first", first)
+        built.add_node("second", second)
         built.add_edge(START, "first")
         built.add_edge("first", "second")
         built.add_edge("second", END)

@@ -286,6 +286,13 @@ async def test_without_an_approver_the_run_waits() -> None:
     assert statuses(result) == {"a": "succeeded", "m": "waiting"}
 
 
+async def test_a_failure_beside_a_call_that_waits_leaves_the_run_waiting() -> None:
+    document = plan(step("a", "boom"), step("m", "mail", to="ann"), answer="${m}")
+    result = await run(document, answer("It failed."))
+    assert (result.status, result.answer) == ("waiting", None)
+    assert statuses(result) == {"a": "failed", "m": "waiting"}
+
+
 @pytest.mark.parametrize("approved", [True, False])
 async def test_an_approver_decides(approved: bool) -> None:
     requests: list[ApprovalRequest] = []

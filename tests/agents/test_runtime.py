@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from tests.agents.conftest import (
 
 from treadle import Runtime, tool, workflow
 from treadle.core.budget import Budget
-from treadle.core.chat import ChatRequest, Message
+from treadle.core.chat import ChatRequest, Message, TextDelta
 from treadle.core.errors import ConfigError, InputError, PlanError, RunError
 from treadle.core.events import ModelCalled, StepStarted
+from treadle.core.settings import load_settings
 from treadle.planner import Plan
 from treadle.testing import FakeClock, ScriptedModel
 
@@ -331,3 +333,59 @@ async def test_max_parallel_holds_for_a_run() -> None:
         result = await rt.run(document)
     assert peak == 3
     assert len([event for event in result.events if isinstance(event, StepStarted)]) == 20
+
+
+async def test_a_plan_of_ten_thousand_steps_runs_from_end_to_end() -> None:
+    steps = [step(f"s{n}", "add", a=f"${{s{n - 1}}}" if n % 2 else n, b=1) for n in range(10_000)]
+    async with runtime([]) as rt:
+        result = await rt.run(Plan.from_wire(plan(*steps, answer="${s9999}")))
+    check_record(result)
+    assert result.answer == 10_000
+    assert len(result.steps) == 10_000
+
+
+async def test_an_output_that_cannot_be_stored_fails_its_step_only(tmp_path: Path) -> None:
+    @tool
+    async def huge() -> str:
+        """Much."""
+        return "x" * 1_000_000
+
+    (tmp_path / "file").write_text("in the way")
+    document = plan(
+        step("h", "huge"),
+        {**step("many", "huge"), "for_each": [1, 2]},
+        step("a", "add", a=1, b=1),
+    )
+    async with runtime([], [huge, add], artifacts=tmp_path / "file") as rt:
+        result = await rt.run(Plan.from_wire(document))
+    check_record(result)
+    assert [each.status for each in result.steps] == ["failed", "failed", "succeeded"]
+    assert result.error is not None
+    assert result.error.code == "artifact_failed"
+
+
+async def test_an_answer_that_cannot_be_stored_is_a_coded_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    model = ScriptedModel([{"steps": [], "answer": "x" * 200_000}], chunk=1000)
+    async with runtime([], model=model, artifacts=tmp_path / "file") as rt:
+        result = await rt.run("much")
+    check_record(result)
+    assert result.status == "failed"
+    assert result.error is not None
+    assert result.error.code == "artifact_failed"
+
+
+async def test_a_model_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    class Endless(ScriptedModel):
+        async def stream(self, request: ChatRequest) -> AsyncIterator[Any]:
+            while True:
+                await asyncio.sleep(0)
+                yield TextDelta("and so on, ")
+
+    settings = load_settings({"TREADLE_MODEL_TIMEOUT": "0.3"}, tmp_path / "none")
+    async with runtime([], model=Endless(), settings=settings) as rt:
+        result = await asyncio.wait_for(rt.run("x"), SECONDS)
+    check_record(result)
+    assert result.status == "failed"
+    assert result.error is not None
+    assert result.error.code in {"model_timeout", "model_runaway", "no_plan"}

@@ -1,364 +1,269 @@
 """ChatSession: a conversation whose turns are runs."""
 
-from __future__ import annotations
-
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from tests.agents.conftest import (
-    SECONDS,
-    SUM,
-    Forever,
-    add,
-    boom,
-    check_events,
-    mail,
-    plan,
-    runtime,
-    step,
-)
+from tests.agents.conftest import SECONDS, SUM, TOOLS, Forever, check_record, plan, runtime, step
 
-from treadle import ChatSession
-from treadle.agents import RunStream
-from treadle.core.chat import Message
+from treadle.agents import ChatSession, RunStream
+from treadle.core.chat import ChatRequest, Message, Usage
 from treadle.core.errors import ModelError, RunError
-from treadle.core.events import Event, RunFinished, RunWaiting, StepStarted
+from treadle.core.events import Event, RunFinished, RunWaiting, StepFinished
 from treadle.executor import RunResult
 from treadle.testing import ScriptedModel
 
-HELLO: dict[str, Any] = {"steps": [], "answer": "hi"}
-MAIL = plan(step("a", "add", a=1, b=1), step("m", "mail", to="ann"), answer="${m}")
+MAIL = plan(step("a", "mail", to="ann"), answer="${a}")
+DONE = plan(answer="done")
 
 
 async def turn(stream: RunStream) -> RunResult:
-    async with asyncio.timeout(SECONDS), stream as run:
-        async for _ in run:
-            pass
-    return run.result
+    async with asyncio.timeout(SECONDS):
+        async with stream as run:
+            async for _ in run:
+                pass
+        return run.result
 
 
-def contents(model: ScriptedModel, request: int = -1) -> list[str]:
-    return [message.content for message in model.requests[request].messages[1:]]
+def said(request: ChatRequest) -> str:
+    return "\n".join(message.content for message in request.messages)
 
 
-async def test_turns_are_runs_and_the_conversation_goes_to_the_planner() -> None:
-    model = ScriptedModel([HELLO, SUM, HELLO])
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt)
-        results = [await turn(session.stream(text)) for text in ("one", "two", "three")]
-    assert [each.answer for each in results] == ["hi", "it is 5", "hi"]
-    assert len({each.run_id for each in results}) == 3
-    for each in results:
-        check_events(each.events)
-    assert contents(model) == ["one", "hi", "two", "it is 5", "three"]
-    assert session.messages == (
-        Message("user", "one"),
-        Message("assistant", "hi"),
-        Message("user", "two"),
-        Message("assistant", "it is 5"),
-        Message("user", "three"),
-        Message("assistant", "hi"),
-    )
-    assert session.usage.calls == 3
-    assert session.last_plan is not None
+async def test_a_turn_is_a_run() -> None:
+    async with runtime([SUM]) as opened:
+        session = ChatSession(opened)
+        result = await turn(session.stream("add them"))
+        check_record(result)
+        assert (result.status, result.answer) == ("succeeded", "it is 5")
+        assert session.messages == (Message("user", "add them"), Message("assistant", "it is 5"))
+        assert session.last_plan == result.plan
+        assert session.usage == result.usage != Usage()
 
 
-async def test_steps_start_while_the_plan_is_still_being_written() -> None:
-    started = asyncio.Event()
-    forever = Forever()
-
-    class Hesitating(ScriptedModel):
-        async def stream(self, request: Any) -> AsyncIterator[Any]:
-            written = ""
-            async for delta in super().stream(request):
-                written += getattr(delta, "text", "")
-                if '"b"' in written:
-                    await forever.started.wait()
-                    started.set()
-                yield delta
-
-    document = plan(step("f", "forever"), step("b", "add", a=1, b=1), answer="${f}")
-    async with runtime([], [forever.tool, add], model=Hesitating([document])) as rt:
-        run = ChatSession(rt).stream("x")
-        async with run:
-            await asyncio.wait_for(started.wait(), SECONDS)
-    assert run.result.status == "cancelled"
+async def test_the_planner_is_told_the_conversation() -> None:
+    model = ScriptedModel([SUM, DONE])
+    async with runtime([], model=model) as opened:
+        session = ChatSession(opened)
+        await turn(session.stream("add three numbers"))
+        await turn(session.stream("and now?"))
+    assert "add three numbers" not in said(model.requests[1]).partition("and now?")[2]
+    first, second = said(model.requests[0]), said(model.requests[1])
+    assert "it is 5" not in first
+    for text in ("add three numbers", "it is 5", "and now?"):
+        assert text in second
 
 
-async def test_a_conversation_goes_on_in_another_session() -> None:
-    model = ScriptedModel([HELLO, HELLO, HELLO])
-    saver = InMemorySaver()
-    async with runtime([], model=model) as rt:
-        first = ChatSession(rt, checkpointer=saver, thread_id="t")
-        await turn(first.stream("one"))
-        second = ChatSession(rt, checkpointer=saver, thread_id="t")
-        assert second.messages == ()
-        assert len(await second.load()) == 2
-        await turn(second.stream("two"))
-        assert contents(model) == ["one", "hi", "two"]
-        other = ChatSession(rt, checkpointer=saver, thread_id="other")
-        await turn(other.stream("three"))
-        assert contents(model) == ["three"]
+async def test_a_conversation_that_is_too_long_keeps_its_end() -> None:
+    model = ScriptedModel([plan(answer=f"answer {n} " + "x" * 9_000) for n in range(5)])
+    async with runtime([], model=model) as opened:
+        session = ChatSession(opened)
+        for number in range(5):
+            await turn(session.stream(f"task {number}"))
+        told = said(model.requests[-1])
+        assert "answer 3" in told
+        assert "answer 0" not in told
 
 
-async def test_reset_forgets_the_conversation_in_the_checkpointer_too() -> None:
-    model = ScriptedModel([HELLO, HELLO])
-    saver = InMemorySaver()
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt, checkpointer=saver, thread_id="t")
-        await turn(session.stream("one"))
+async def test_an_answer_that_is_too_long_by_itself_is_cut() -> None:
+    model = ScriptedModel([plan(answer="it begins " + "x" * 90_000), DONE])
+    async with runtime([], model=model) as opened:
+        session = ChatSession(opened)
+        await turn(session.stream("talk"))
+        await turn(session.stream("go on"))
+    assert "it begins" in said(model.requests[1])
+    assert len(said(model.requests[1])) < len(said(model.requests[0])) + 30_000
+
+
+async def test_sessions_of_one_thread_share_a_conversation() -> None:
+    kept = InMemorySaver()
+    model = ScriptedModel([SUM, DONE, DONE])
+    async with runtime([], model=model) as opened:
+        first = ChatSession(opened, checkpointer=kept, thread_id="t")
+        await turn(first.stream("add them"))
+        second = ChatSession(opened, checkpointer=kept, thread_id="t")
+        assert await second.load() == first.messages
+        await turn(second.stream("go on"))
+        assert len(second.messages) == 4
+        assert "it is 5" in said(model.requests[1])
+        other = ChatSession(opened, checkpointer=kept, thread_id="u")
+        await turn(other.stream("something else"))
+        assert len(other.messages) == 2
+        assert "it is 5" not in said(model.requests[2])
+
+
+async def test_reset_forgets() -> None:
+    kept = InMemorySaver()
+    model = ScriptedModel([SUM, DONE])
+    async with runtime([], model=model) as opened:
+        session = ChatSession(opened, checkpointer=kept)
+        await turn(session.stream("add them"))
         await session.reset()
-        assert session.messages == ()
-        assert session.usage.calls == 0
-        assert session.last_plan is None
-        assert await ChatSession(rt, checkpointer=saver, thread_id="t").load() == ()
-        await turn(session.stream("two"))
-    assert contents(model) == ["two"]
+        assert (session.messages, session.last_plan, session.usage) == ((), None, Usage())
+        assert await session.load() == ()
+        await turn(session.stream("go on"))
+        assert "it is 5" not in said(model.requests[1])
+        assert len(session.messages) == 2
 
 
 @pytest.mark.parametrize("approved", [True, False])
-async def test_a_turn_that_waits_goes_on_with_a_decision(approved: bool) -> None:
-    refused = {"action": "answer", "answer": "Not sent."}
-    model = ScriptedModel([MAIL, HELLO] if approved else [MAIL, refused, HELLO])
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt)
-        waiting = await turn(session.stream("mail ann"))
+async def test_a_turn_waits_for_a_decision(approved: bool) -> None:
+    denied = {"action": "fail", "reason": "not allowed"}
+    async with runtime([MAIL] if approved else [MAIL, denied]) as opened:
+        session = ChatSession(opened)
+        waiting = await turn(session.stream("write to ann"))
         assert waiting.status == "waiting"
         assert isinstance(waiting.events[-1], RunWaiting)
-        assert [call.arguments for call in session.pending_calls()] == [{"to": "ann"}]
-        events: list[Event] = []
-        async with session.decide(approved) as run:
+        assert [(call.tool, call.arguments) for call in session.pending_calls()] == [
+            ("mail", {"to": "ann"})
+        ]
+        stream = session.decide(approved)
+        seen: list[Event] = []
+        async with asyncio.timeout(SECONDS), stream as run:
             async for event in run:
-                events.append(event)
-        assert run.result.status == "succeeded"
-        expected = "sent to ann" if approved else "Not sent."
-        assert run.result.answer == expected
-        assert events[0].seq == len(waiting.events)
-        check_events(run.result.events)
+                seen.append(event)
+        assert seen[0].seq == waiting.events[-1].seq + 1
+        assert isinstance(seen[-1], RunFinished)
+        assert run.result.status == ("succeeded" if approved else "failed")
+        assert run.result.answer == ("sent to ann" if approved else None)
         assert session.pending_calls() == ()
-        assert session.messages[-1] == Message("assistant", expected)
-        await turn(session.stream("thanks"))
-    assert contents(model) == ["mail ann", expected, "thanks"]
-
-
-async def test_there_must_be_something_to_decide() -> None:
-    async with runtime([HELLO]) as rt:
-        session = ChatSession(rt)
-        for _ in range(2):
-            with pytest.raises(RunError) as caught:
-                session.decide(True)
-            assert caught.value.code == "nothing_waits"
-            await turn(session.stream("x")) if not session.messages else None
-
-
-async def test_another_question_gives_the_waiting_turn_up() -> None:
-    model = ScriptedModel([MAIL, HELLO, MAIL])
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt)
-        async with session.stream("mail ann") as first:
-            async for _ in first:
-                pass
-        assert (await turn(session.stream("never mind"))).answer == "hi"
-        last = first.events[-1]
-        assert isinstance(last, RunFinished)
-        assert last.status == "cancelled"
-        assert session.pending_calls() == ()
-        with pytest.raises(RunError) as caught:
+        assert len(session.messages) == 2
+        assert session.usage == run.result.usage
+        with pytest.raises(RunError, match="nothing_waits"):
             session.decide(True)
-        assert caught.value.code == "nothing_waits"
-        assert (await turn(session.stream("mail again"))).status == "waiting"
-        assert (await turn(session.decide(True))).answer == "sent to ann"
 
 
-async def test_a_failing_turn_leaves_the_session_usable() -> None:
-    replies = [
-        ModelError("model_unreachable", "nobody there"),
-        plan(step("a", "boom")),
-        {"action": "fail", "reason": "no"},
-        HELLO,
-    ]
-    model = ScriptedModel(replies)
-    async with runtime([], [boom], model=model) as rt:
-        session = ChatSession(rt)
-        for expected in ("model_unreachable", "broken"):
-            result = await turn(session.stream("x"))
-            assert result.status == "failed"
-            assert result.error is not None
-            assert result.error.code == expected
-            assert expected in session.messages[-1].content
-        assert (await turn(session.stream("y"))).answer == "hi"
+async def test_the_next_turn_gives_up_the_one_that_waits() -> None:
+    async with runtime([MAIL, SUM]) as opened:
+        session = ChatSession(opened)
+        waiting = await turn(session.stream("write to ann"))
+        assert waiting.status == "waiting"
+        result = await turn(session.stream("never mind, add them"))
+        assert result.answer == "it is 5"
+        assert session.pending_calls() == ()
+        assert session.usage.calls == 2
 
 
-async def test_cancelling_a_turn_stops_the_run_and_not_the_session() -> None:
-    before = asyncio.all_tasks()
+async def test_reset_gives_up_the_turn_that_waits() -> None:
+    async with runtime([MAIL, SUM]) as opened:
+        session = ChatSession(opened)
+        await turn(session.stream("write to ann"))
+        await session.reset()
+        assert session.pending_calls() == ()
+        assert (await turn(session.stream("add them"))).answer == "it is 5"
+        assert len(session.messages) == 2
+
+
+async def test_a_failing_turn_does_not_end_the_conversation() -> None:
+    unreachable = ModelError("model_unreachable", "it is not there")
+    async with runtime([unreachable, SUM]) as opened:
+        session = ChatSession(opened)
+        failed = await turn(session.stream("add them"))
+        assert failed.error is not None
+        assert (failed.status, failed.error.code) == ("failed", "model_unreachable")
+        assert "model_unreachable" in session.messages[1].content
+        assert (await turn(session.stream("again"))).status == "succeeded"
+        assert len(session.messages) == 4
+
+
+async def test_cancelling_a_turn_does_not_end_the_conversation() -> None:
     forever = Forever()
-    document = plan(step("a", "add", a=1, b=2), {**step("f", "forever"), "after": ["a"]})
-    async with runtime([document, HELLO], [add, forever.tool]) as rt:
-        session = ChatSession(rt)
-        async with asyncio.timeout(SECONDS), session.stream("x") as run:
+    both = plan(step("a", "add", a=1, b=1), step("b", "forever"), answer="${b}")
+    tools = [*TOOLS, forever.tool]
+    async with runtime([both, DONE], tools=tools) as opened, asyncio.timeout(SECONDS):
+        session = ChatSession(opened)
+        async with session.stream("wait") as run:
             async for event in run:
-                if isinstance(event, StepStarted) and event.step_id == "f":
+                if isinstance(event, StepFinished) or forever.started.is_set():
                     run.cancel()
         assert run.result.status == "cancelled"
-        assert run.result.steps[0].output == 3
-        check_events(run.result.events)
-        assert (await turn(session.stream("y"))).answer == "hi"
-    assert asyncio.all_tasks() == before
+        assert session.messages[1].content.startswith("(cancelled")
+        assert (await turn(session.stream("go on"))).answer == "done"
 
 
-@pytest.mark.parametrize("begun", [True, False])
-async def test_leaving_a_turn_early_leaves_the_session_usable(begun: bool) -> None:
+async def test_leaving_the_block_cancels_the_turn() -> None:
     forever = Forever()
-    replies = [plan(step("f", "forever"))] if begun else []
-    async with runtime([*replies, HELLO], [forever.tool]) as rt:
-        session = ChatSession(rt)
-        run = session.stream("x")
-
-        async def leave() -> None:
-            async with asyncio.timeout(SECONDS), run:
-                if begun:
-                    await forever.started.wait()
-                raise LookupError("mine")
-
-        with pytest.raises(LookupError):
-            await leave()
-        check_events(run.events)
-        last = run.events[-1]
-        assert isinstance(last, RunFinished)
-        assert last.status == "cancelled"
-        assert (await turn(session.stream("y"))).answer == "hi"
-
-
-async def test_cancelling_the_task_of_a_turn_leaves_the_session_usable() -> None:
-    forever = Forever()
-    async with runtime([plan(step("f", "forever")), HELLO], [forever.tool]) as rt:
-        session = ChatSession(rt)
-        task = asyncio.ensure_future(turn(session.stream("x")))
-        await forever.started.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, SECONDS)
-        assert (await turn(session.stream("y"))).answer == "hi"
-
-
-class Slow(InMemorySaver):
-    """A checkpointer that never answers until told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hold = True
-        self.asked = asyncio.Event()
-
-    async def aget_tuple(self, config: Any) -> Any:
-        self.asked.set()
-        if self.hold:
-            await asyncio.Event().wait()
-        return await super().aget_tuple(config)
-
-
-async def test_a_turn_that_is_cancelled_while_the_conversation_loads() -> None:
-    saver = Slow()
-    async with runtime([HELLO]) as rt:
-        session = ChatSession(rt, checkpointer=saver)
-        task = asyncio.ensure_future(turn(session.stream("x")))
-        await saver.asked.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, SECONDS)
-        saver.hold = False
-        assert (await turn(session.stream("y"))).answer == "hi"
+    async with (
+        runtime([plan(step("b", "forever")), DONE], tools=[forever.tool]) as opened,
+        asyncio.timeout(SECONDS),
+    ):
+        session = ChatSession(opened)
+        async with session.stream("wait") as run:
+            await forever.started.wait()
+        assert run.result.status == "cancelled"
+        assert (await turn(session.stream("go on"))).answer == "done"
 
 
 async def test_one_turn_at_a_time() -> None:
     forever = Forever()
-    async with runtime([plan(step("f", "forever")), HELLO], [forever.tool]) as rt:
-        session = ChatSession(rt)
-        async with session.stream("x") as first:
+    waits = plan(step("b", "forever"))
+    async with (
+        runtime([waits, DONE], tools=[forever.tool]) as opened,
+        asyncio.timeout(SECONDS),
+    ):
+        session = ChatSession(opened)
+        async with session.stream("wait") as run:
             await forever.started.wait()
-            with pytest.raises(RunError) as caught:
-                await turn(session.stream("y"))
-            assert caught.value.code == "turn_running"
-            first.cancel()
-        assert first.result.status == "cancelled"
-        assert (await turn(session.stream("z"))).answer == "hi"
+            with pytest.raises(RunError, match="turn_running"):
+                await turn(session.stream("me too"))
+            with pytest.raises(RunError, match="turn_running"):
+                await session.reset()
+            with pytest.raises(RunError, match="turn_running"):
+                await session.plan("me too")
+            run.cancel()
+        assert run.result.status == "cancelled"
+        assert (await turn(session.stream("now me"))).answer == "done"
 
 
-async def test_a_closed_runtime_says_so() -> None:
-    async with runtime([HELLO]) as rt:
-        session = ChatSession(rt)
-    with pytest.raises(RunError) as caught:
-        session.stream("x")
-    assert caught.value.code == "runtime_closed"
+async def test_planning_leaves_no_trace_in_the_conversation() -> None:
+    model = ScriptedModel([SUM, MAIL, DONE])
+    async with runtime([], model=model) as opened:
+        session = ChatSession(opened)
+        await turn(session.stream("add them"))
+        before = session.usage
+        planned = await session.plan("write to ann")
+        assert planned["a"].tool == "mail"
+        assert "it is 5" in said(model.requests[1])
+        assert session.last_plan == planned
+        assert session.usage.calls == before.calls + 1
+        assert len(session.messages) == 2
+        await turn(session.stream("go on"))
+        assert "write to ann" not in said(model.requests[2])
 
 
-async def test_an_approver_of_the_runtime_is_asked_and_nothing_waits() -> None:
-    async def agree(request: Any) -> bool:
-        return True
+class BrokenSaver(InMemorySaver):
+    """A checkpointer whose disk fails whenever `broken` says so."""
 
-    async with runtime([MAIL], [add, mail], approve=agree) as rt:
-        session = ChatSession(rt)
-        assert (await turn(session.stream("x"))).answer == "sent to ann"
-        assert session.pending_calls() == ()
+    broken = ""
 
+    async def aget_tuple(self, config: Any) -> Any:
+        if self.broken == "reading":
+            raise OSError("the disk is gone")
+        return await super().aget_tuple(config)
 
-async def test_an_approver_that_raises_ends_the_turn_in_order() -> None:
-    async def fail(request: Any) -> bool:
-        raise LookupError("nobody there")
-
-    async with runtime([MAIL, HELLO], [add, mail], approve=fail) as rt:
-        session = ChatSession(rt)
-        run = session.stream("x")
-        with pytest.raises(LookupError):
-            await turn(run)
-        check_events(run.events)
-        assert (await turn(session.stream("y"))).answer == "hi"
+    async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        if self.broken == "writing":
+            raise OSError("the disk is full")
+        return await super().aput(config, checkpoint, metadata, new_versions)
 
 
-async def test_a_long_conversation_is_cut_at_its_old_end() -> None:
-    model = ScriptedModel(lambda request: HELLO)
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt)
-        for number in range(5):
-            await turn(session.stream(f"{number}" * 10_000))
-    seen = contents(model)
-    assert len(seen) < 9
-    assert seen[-1] == "4" * 10_000
-    assert "3" * 10_000 in seen
-    assert "0" * 10_000 not in seen
+@pytest.mark.parametrize("broken", ["reading", "writing"])
+async def test_a_checkpointer_that_fails_blocks_nothing(broken: str) -> None:
+    kept = BrokenSaver()
+    async with runtime(lambda request: SUM) as opened:
+        session = ChatSession(opened, checkpointer=kept)
+        kept.broken = broken
+        with pytest.raises(OSError, match="disk"):
+            await turn(session.stream("add them"))
+        kept.broken = ""
+        assert (await turn(session.stream("add them"))).answer == "it is 5"
 
 
-async def test_a_turn_replans() -> None:
-    document = plan(step("a", "boom"), step("b", "add", a="${a}", b=1), answer="${b}")
-    patch = {"action": "replan", "patch": {"replace": [step("b", "add", a=4, b=4)]}}
-    async with runtime([document, patch], [add, boom]) as rt:
-        result = await turn(ChatSession(rt).stream("x"))
-    assert (result.status, result.answer) == ("succeeded", 8)
-
-
-async def test_a_plan_of_a_session_is_made_in_its_context_and_leaves_no_trace() -> None:
-    model = ScriptedModel([HELLO, SUM, HELLO])
-    async with runtime([], model=model) as rt:
-        session = ChatSession(rt)
-        await turn(session.stream("one"))
-        made = await session.plan("two")
-        assert [each.id for each in made.steps] == ["a", "b"]
-        assert session.last_plan == made
-        assert session.usage.calls == 2
-        await turn(session.stream("three"))
-    assert contents(model, 1) == ["one", "hi", "two"]
-    assert contents(model, 2) == ["one", "hi", "three"]
-
-
-async def test_a_turn_under_way_is_not_forgotten() -> None:
-    forever = Forever()
-    async with runtime([plan(step("f", "forever"))], [forever.tool]) as rt:
-        session = ChatSession(rt)
-        async with session.stream("x"):
-            await forever.started.wait()
-            for use in (session.reset(), session.plan("y")):
-                with pytest.raises(RunError) as caught:
-                    await use
-                assert caught.value.code == "turn_running"
+async def test_many_turns_keep_their_order() -> None:
+    async with runtime([plan(answer=f"answer {number}") for number in range(20)]) as opened:
+        session = ChatSession(opened)
+        for number in range(20):
+            await turn(session.stream(f"task {number}"))
+        assert [message.content for message in session.messages] == [
+            text for number in range(20) for text in (f"task {number}", f"answer {number}")
+        ]

@@ -92,7 +92,8 @@ def test_bad_usage(treadle: Treadle, arguments: tuple[str, ...], code: str) -> N
     assert document["status"] == "failed"
     assert document["error"]["code"] == code
     assert document["steps"] == []
-    assert len(lines(outcome)) <= 1 and len(outcome.err.splitlines()) <= 3
+    assert len(lines(outcome)) <= 1
+    assert len(outcome.err.splitlines()) <= 3
     plain = treadle(*arguments)
     assert (plain.code, plain.out) == (2, "")
     assert f"error: {code}: " in plain.err
@@ -228,7 +229,8 @@ def test_an_interrupt_keeps_what_was_done(place: Path, environment: dict[str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        assert process.stderr is not None and process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout is not None
         while b"> slow" not in (line := process.stderr.readline()):
             assert line, "the run ended too early"
         time.sleep(0.2)
@@ -322,6 +324,6 @@ def test_a_real_server_plans(treadle: Treadle) -> None:
     plan = {"steps": [{"id": "n", "tool": "increase", "args": {"number": 41}}], "answer": "${n}"}
     with ScriptedOpenAIServer([plan]) as server:
         outcome = treadle("run", "x", "--model", f"{server.base_url}#m", *WITH_TOOLS, "--json")
-        request = server.requests[0]
+        body: Any = server.requests[0].body
     assert outcome.json["answer"] == 42
-    assert request.body["response_format"]["json_schema"]["name"] == "plan"
+    assert body["response_format"]["json_schema"]["name"] == "plan"

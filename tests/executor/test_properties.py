@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.executor.conftest import Outcome, execute, plan_of
+from tests.executor.conftest import Driver, Outcome, execute, plan_of
 
 from treadle.core.events import StepFinished, StepStarted
 from treadle.planner import Plan
@@ -130,3 +130,42 @@ def test_a_failure_reaches_exactly_what_depends_on_it(
             expected[each.id] = "failed" if each.id in fails else "succeeded"
     assert outcome.statuses == expected
     assert outcome.state.name == ("FAILED" if "failed" in expected.values() else "SUCCEEDED")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    plan=plans(),
+    seed=st.integers(0, 999),
+    max_parallel=st.integers(1, 9),
+    moment=st.integers(0, 60),
+    sealed_after=st.integers(0, 40),
+)
+def test_a_cancellation_at_any_moment_leaves_a_complete_record(
+    plan: Plan, seed: int, max_parallel: int, moment: int, sealed_after: int
+) -> None:
+    world = World(seed)
+
+    async def main() -> Outcome:
+        before = asyncio.all_tasks()
+        driver = Driver(world.tools(2), max_parallel=max_parallel)
+        steps = iter(plan.steps)
+        for turn in range(moment):
+            # One step of the plan comes per turn, as it does from a planner.
+            if (each := next(steps, None)) is not None:
+                driver.execution.add(each)
+            elif turn >= sealed_after:
+                driver.execution.seal(plan)
+            await asyncio.sleep(0)
+        driver.execution.cancel()
+        outcome = await driver.end()
+        assert asyncio.all_tasks() == before
+        return outcome
+
+    outcome = asyncio.run(main())
+    assert outcome.state.name == "CANCELLED"
+    assert set(outcome.statuses.values()) <= {"succeeded", "cancelled"}
+    assert max(world.calls.values(), default=0) <= 1
+    for step_id, status in outcome.statuses.items():
+        if status == "succeeded":
+            assert all(outcome.statuses[need] == "succeeded" for need in plan[step_id].needs)
+            assert outcome.steps[step_id].output == world.ended[step_id]

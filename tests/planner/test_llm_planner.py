@@ -114,7 +114,7 @@ async def test_only_what_is_broken_is_asked_for_again(first: Any, second: Any, c
 
 async def test_a_reply_that_breaks_off_is_completed() -> None:
     cut = '{"steps": [' + str(GOOD).replace("'", '"') + ', {"id": "b", "to'
-    steps, plan, model, log = await planned([cut, {"steps": [NEXT], "answer": "${b}"}])
+    steps, _plan, model, log = await planned([cut, {"steps": [NEXT], "answer": "${b}"}])
     assert [step.id for step in steps] == ["a", "b"]
     assert repairs(log) == [["plan_truncated"]]
     assert "stay as they are: a." in model.requests[1].messages[-1].content
@@ -198,7 +198,8 @@ async def test_what_does_not_change_comes_first_byte_for_byte() -> None:
     assert second.messages[1:] == (*earlier, Message("user", "two"))
     prompt = first.messages[0].content
     assert "Add two numbers." in prompt
-    assert "{tools}" not in prompt and "{examples}" not in prompt
+    assert "{tools}" not in prompt
+    assert "{examples}" not in prompt
 
 
 @pytest.mark.parametrize(
@@ -230,4 +231,5 @@ def test_a_value_that_looks_like_a_place_is_not_filled() -> None:
     filled = Prompts().fill(
         "observations", task="{remaining}", observations="{task}", remaining="3"
     )
-    assert "{remaining}" in filled and "{task}" in filled
+    assert "{remaining}" in filled
+    assert "{task}" in filled

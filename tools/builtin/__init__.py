@@ -43,7 +43,7 @@ def builtin_tools(
         *table_tools(place),
         *fetching,
         *date_tools(),
-        *text_tools(),
+        *text_tools(place),
         *record_tools(),
         *(model_tools(model) if model is not None else ()),
     )

@@ -15,8 +15,8 @@ from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
 
 MAX_CHARACTERS = 10_000
-MAX_BITS = 40_000
-"""Bits that a whole number may have on the way: about 12,000 decimal digits."""
+MAX_BITS = 14_000
+"""Bits of a whole number: about 4,200 digits, as many as Python reads back from JSON."""
 
 Number: TypeAlias = int | float
 
@@ -40,9 +40,9 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "log10": math.log10,
     "log2": math.log2,
     "max": max,
-    "mean": lambda *numbers: sum(numbers) / len(numbers),
+    "mean": lambda first, *rest: sum(rest, first) / (len(rest) + 1),
     "min": min,
-    "round": round,
+    "round": lambda number, digits=0: _rounded(number, digits),
     "sin": math.sin,
     "sqrt": math.sqrt,
     "sum": lambda *numbers: sum(numbers),
@@ -51,7 +51,9 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "\0"})
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _PERCENT_OF = re.compile(r"(\d+(?:\.\d+)?)\s*%\s*of\b", re.IGNORECASE)
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%(?=\s*(?:$|[-+*/),]))")
+# "17% - 5" takes a percentage, "17 % -5" a remainder; at an end there is nothing to divide by.
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)(?:%(?=\s*[-+*/),])|\s*%(?=\s*(?:$|[),])))")
+_FOREIGN = re.compile(r"[^\w\s.,+*/%()\[\]-]")
 
 
 @tool(effect=Effect.PURE)
@@ -93,6 +95,8 @@ def _normalised(expression: str) -> str:
     text = _PERCENT.sub(r"(\1/100)", text)
     if "(" not in text or not re.search(r"[a-z]\s*\(", text):
         text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
+    if foreign := _FOREIGN.search(text):
+        raise ValueError(f"{foreign[0]!r} is not arithmetic")
     if "\n" in text:
         text = f"({text})"
     return text
@@ -112,13 +116,26 @@ def _value(node: ast.expr) -> Number:
             return _value(operand)
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return _power(_value(left), _value(right))
-        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _BINARY:
-            return _bounded(_BINARY[type(operation)](_value(left), _value(right)))
+        case ast.BinOp(op=operation) as chain if type(operation) in _BINARY:
+            return _chain(chain)
         case ast.Call(func=ast.Name(id="factorial"), args=[argument], keywords=[]):
             return _factorial(_value(argument))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
             return _bounded(_FUNCTIONS[name](*_values(arguments)))
     raise ValueError(f"'{ast.unparse(node)[:60]}' is not arithmetic")
+
+
+def _chain(node: ast.BinOp) -> Number:
+    """A sum of many numbers is deep on its left side only: followed without recursion."""
+    pending: list[tuple[Callable[[Any, Any], Any], ast.expr]] = []
+    left: ast.expr = node
+    while isinstance(left, ast.BinOp) and type(left.op) in _BINARY:
+        pending.append((_BINARY[type(left.op)], left.right))
+        left = left.left
+    value = _value(left)
+    for operation, right in reversed(pending):
+        value = _bounded(operation(value, _value(right)))
+    return value
 
 
 def _values(nodes: Sequence[ast.expr]) -> list[Number]:
@@ -141,6 +158,13 @@ def _power(base: Number, exponent: Number) -> Number:
     if isinstance(value, complex):
         raise ValueError("the root of a negative number is not real")
     return _bounded(value)
+
+
+def _rounded(number: Number, digits: Number = 0) -> Number:
+    # round(5, -10**9) would compute 10**10**9.
+    if isinstance(digits, float) or abs(digits) > MAX_BITS:
+        raise ValueError("round() takes a whole number of digits, not that many")
+    return round(number, digits) if digits else round(number)
 
 
 def _factorial(number: Number) -> Number:

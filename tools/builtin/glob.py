@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from treadle.core.errors import ToolError
 from treadle.tools.builtin.workspace import Workspace
@@ -13,6 +14,10 @@ from treadle.tools.builtin.workspace import Workspace
 MAX_FILES = 20_000
 """Files that one pattern may find."""
 
+MAX_LOOKED_AT = 1_000_000
+"""Files and folders that are looked at for them."""
+
+_Choice: TypeAlias = "list[re.Pattern[str] | None]"
 _MAX_PATTERN = 500
 _MAX_BRACES = 64
 
@@ -31,11 +36,12 @@ def find_files(workspace: Workspace, pattern: str, folder: str) -> list[str]:
         raise ToolError("file_not_found", f"there is no folder '{folder}'")
     if not top.is_dir():
         raise ToolError("not_a_directory", f"'{folder}' is not a folder")
-    matches = _compile(pattern)
+    choices = _compile(pattern)
     hidden = any(part.startswith(".") for part in re.split(r"[/{,]", pattern))
     found: list[str] = []
     for path in _walk(workspace, top, hidden):
-        if matches.fullmatch(path.relative_to(top).as_posix()):
+        names = path.relative_to(top).parts
+        if any(_matches(choice, names) for choice in choices):
             found.append(workspace.relative(path))
             if len(found) > MAX_FILES:
                 raise ToolError(
@@ -46,30 +52,65 @@ def find_files(workspace: Workspace, pattern: str, folder: str) -> list[str]:
 
 
 def _walk(workspace: Workspace, top: Path, hidden: bool) -> Iterator[Path]:
+    looked_at = 0
     for parent, folders, files in os.walk(top):
+        looked_at += len(folders) + len(files)
+        if looked_at > MAX_LOOKED_AT:
+            raise ToolError(
+                "too_many_files",
+                f"there are more than {MAX_LOOKED_AT:,} files here; look in a smaller folder",
+            )
         folders[:] = [name for name in folders if hidden or not name.startswith(".")]
         for name in files:
             if name.startswith(".") and not hidden:
                 continue
             path = Path(parent, name)
-            if path.is_symlink() and not workspace.holds(path.resolve()):
-                continue
-            if path.is_file():
+            if _is_file_inside(workspace, path):
                 yield path
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _is_file_inside(workspace: Workspace, path: Path) -> bool:
+    try:
+        if path.is_symlink() and not workspace.holds(path.resolve()):
+            return False
+        return path.is_file()
+    except (OSError, RuntimeError):
+        return False  # a link to itself, or gone since it was listed
+
+
+def _compile(pattern: str) -> list[_Choice]:
     if not pattern or "\0" in pattern or len(pattern) > _MAX_PATTERN:
         raise ToolError("bad_pattern", f"{pattern[:60]!r} is not a pattern like '**/*.md'")
-    parts = pattern.split("/")
-    if pattern.startswith("/") or ".." in parts:
+    if pattern.startswith("/") or ".." in pattern.split("/"):
         raise ToolError("path_outside_workspace", f"'{pattern}' leads out of the workspace")
-    while parts and parts[0] == ".":
-        parts.pop(0)
-    choices = _expand("/".join(parts))
-    if "/" not in pattern:
-        choices = [f"**/{choice}" for choice in choices]
-    return re.compile("|".join(_translate(choice) for choice in choices))
+    return [_parts(choice, "/" in pattern) for choice in _expand(pattern)]
+
+
+def _parts(pattern: str, anchored: bool) -> _Choice:
+    """One expression per name, None for any folders."""
+    names = [name for name in pattern.split("/") if name not in ("", ".")]
+    parts: list[re.Pattern[str] | None] = [] if anchored else [None]
+    for name in names:
+        if name.startswith("**"):
+            parts.append(None)
+            name = "*" + name.lstrip("*")
+            if name == "*" and len(parts) < len(names):
+                continue
+        parts.append(re.compile(_translate(name), re.DOTALL))
+    return [part for part, before in zip(parts, [True, *parts], strict=False) if part or before]
+
+
+def _matches(choice: _Choice, names: Sequence[str]) -> bool:
+    """Whether the names of a path fit; in time of their number times that of the parts."""
+    reached = {0}
+    for part in choice:
+        if part is None:
+            reached = set(range(min(reached), len(names) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(names) and part.fullmatch(names[at])}
+        if not reached:
+            return False
+    return len(names) in reached
 
 
 def _expand(pattern: str) -> list[str]:
@@ -89,30 +130,31 @@ def _expand(pattern: str) -> list[str]:
     return done
 
 
-def _translate(pattern: str) -> str:
-    # Adjacent stars are merged, and each star is followed by what it must stop at, so that
-    # matching takes time in proportion to the path.
-    pattern = re.sub(r"(\*\*/)+", "**/", re.sub(r"\*{3,}", "**", pattern))
+def _translate(name: str) -> str:
+    """The expression for one name.
+
+    Each star takes the least that lets the fixed part after it fit, and never tries again (the
+    group is atomic): the leftmost fit leaves most to the rest, so no match is lost, and no
+    pattern takes more than quadratic time.
+    """
+    pieces = [_literal(piece) for piece in re.split(r"\*+", name)]
+    first, *rest = pieces
+    if not rest:
+        return first
+    return first + "".join(f"(?>.*?{piece})" for piece in rest[:-1]) + f".*{rest[-1]}"
+
+
+def _literal(piece: str) -> str:
     out: list[str] = []
     position = 0
-    while position < len(pattern):
-        if pattern.startswith("**/", position):
-            out.append("(?:[^/]+/)*")
-            position += 3
-        elif pattern.startswith("**", position):
-            out.append(".*")
-            position += 2
-        elif pattern[position] == "*":
-            out.append("[^/]*")
-            position += 1
-        elif pattern[position] == "?":
-            out.append("[^/]")
-            position += 1
-        elif (one := re.match(r"\[(!?)([^\[\]/]+)\]", pattern[position:])) is not None:
+    while position < len(piece):
+        if piece[position] == "?":
+            out.append(".")
+        elif (one := re.match(r"\[(!?)([^\[\]]+)\]", piece[position:])) is not None:
             characters = re.sub(r"([\\\]\[^&~|])", r"\\\1", one[2])
             out.append(f"[{'^' if one[1] else ''}{characters}]")
-            position += one.end()
+            position += one.end() - 1
         else:
-            out.append(re.escape(pattern[position]))
-            position += 1
+            out.append(re.escape(piece[position]))
+        position += 1
     return "".join(out)

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
 from treadle.tools.builtin.extract import key_sentences, sentences_of
+from treadle.tools.builtin.workspace import Workspace
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
@@ -26,6 +27,13 @@ class TextStatistics(TypedDict):
     words: int
     lines: int
     sentences: int
+
+
+class FileSummary(TypedDict):
+    """A file and what it says in short."""
+
+    path: str
+    summary: str
 
 
 class Comparison(TypedDict):
@@ -101,6 +109,19 @@ def compare_texts(a: str, b: str) -> Comparison:
     }
 
 
-def text_tools() -> tuple[Tool, ...]:
-    """The tools for texts."""
-    return text_statistics, summarize, compare_texts
+def text_tools(workspace: Workspace) -> tuple[Tool, ...]:
+    """The tools for texts, and for the text files of `workspace`."""
+
+    @tool(effect=Effect.READ)
+    def summarize_file(path: str, sentences: int = 3) -> FileSummary:
+        """Summarise a text file by its most telling sentences (extractive, no model).
+
+        Args:
+            path: relative to the workspace
+            sentences: how many to keep
+        """
+        text = workspace.read_text(path)
+        summary = summarize.function(text, sentences) if text.strip() else "(empty)"
+        return {"path": workspace.relative(workspace.resolve(path)), "summary": str(summary)}
+
+    return text_statistics, summarize, summarize_file, compare_texts

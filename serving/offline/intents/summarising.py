@@ -60,15 +60,11 @@ def _one(draft: Draft, name: str, text: JsonValue, sentences: int) -> None:
 
 
 def _each(draft: Draft, paths: str, what: str, sentences: int) -> None:
-    texts = draft.step("texts", "read_file", {"path": "${item}"}, for_each=reference(paths))
-    args: dict[str, JsonValue] = {"text": "${item}", "sentences": sentences}
-    summaries = draft.step("summaries", "summarize", args, for_each=reference(texts))
-    args = {"items": reference(paths), "line": "{index}. {item}"}
-    names = draft.step("names", "render_list", args)
-    args = {"items": reference(summaries), "line": "{index}. {item}"}
+    args: dict[str, JsonValue] = {"path": "${item}", "sentences": sentences}
+    summaries = draft.step("summaries", "summarize_file", args, for_each=reference(paths))
+    args = {"items": reference(summaries), "line": "- {path}: {summary}"}
     rendered = draft.step("shown", "render_list", args)
-    draft.say(f"The {what}:\n{reference(names)}\nWhat they say in short, in the same order:\n"
-              f"{reference(rendered)}")  # fmt: skip
+    draft.say(f"The {what} in short:\n{reference(rendered)}")
 
 
 def _sentences(clause: Clause) -> int:

@@ -59,6 +59,9 @@ def completed(completer: ChatCompleter, text: str, *, tab: bool = True) -> list[
         ("read /etc/pass", []),
         ("\x00", []),
         ("docs/\x00/a", []),
+        ("docs/\ud800/a", []),
+        ("/save \x00/a", []),
+        ("/save ~nobody-of-that-name/a", []),
     ],
 )
 def test_completions(completer: ChatCompleter, text: str, expected: list[str]) -> None:

@@ -15,7 +15,7 @@ TOOLS = frozenset(
     {
         "calculate", "list_files", "read_file", "search_files", "file_statistics",
         "describe_table", "query_table", "fetch_url", "current_time", "date_difference",
-        "add_to_date", "text_statistics", "summarize", "compare_texts", "sort_records",
+        "add_to_date", "text_statistics", "summarize", "summarize_file", "compare_texts", "sort_records",
         "count_items", "sum_field", "render_list",
     }
 )  # fmt: skip

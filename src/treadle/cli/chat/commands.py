@@ -56,7 +56,10 @@ async def _plan(conversation: Conversation, argument: str) -> None:
 
 async def _tools(conversation: Conversation, argument: str) -> None:
     tools = conversation.runtime.tools
-    conversation.screen.say(tool_text(tools.find(argument)) if argument else tools_text(tools))
+    if argument:
+        conversation.screen.say(tool_text(tools.find(argument)))
+    else:
+        conversation.screen.rows(tools_text(tools))
 
 
 async def _model(conversation: Conversation, argument: str) -> None:

@@ -68,7 +68,7 @@ class ChatCompleter(Completer):
         word = "" if before[-1:].isspace() else (before.split() or [""])[-1]
         word = word.lstrip("\"'(`")
         looks_like_path = "/" in word or (len(word) > 1 and "." in word)
-        if not (looks_like_path or (requested and word)):
+        if not (looks_like_path or (requested and word)) or not word.isprintable():
             return
         folder, _, typed = word.rpartition("/")
         root = self._workspace()
@@ -100,7 +100,9 @@ def _starting(texts: Iterable[str], typed: str) -> Iterator[Completion]:
 
 def _save_paths(typed: str) -> Iterator[Completion]:
     folder, slash, name = typed.rpartition("/")
-    yield from _entries(Path(folder + slash or ".").expanduser(), name)
+    # The user's own folder only: looking up `~name` may ask a network.
+    if typed.isprintable() and (not folder.startswith("~") or folder.split("/")[0] == "~"):
+        yield from _entries(Path(folder + slash or ".").expanduser(), name)
 
 
 def _entries(folder: Path, typed: str) -> Iterator[Completion]:

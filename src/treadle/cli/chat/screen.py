@@ -26,6 +26,10 @@ class Screen(Protocol):
         """What was asked for: an answer, the reply of a command."""
         ...
 
+    def rows(self, text: str) -> None:
+        """A list, each line of it on one line of the screen."""
+        ...
+
     def piece(self, text: str) -> None:
         """The next characters of an answer that is being written."""
         ...
@@ -57,6 +61,11 @@ class TerminalScreen:
         """In the terminal's own colour; lines are left whole, so that they can be copied."""
         self.console.print(Text(harmless(text).rstrip("\n")), soft_wrap=True)
 
+    def rows(self, text: str) -> None:
+        """Cut at the edge of the terminal."""
+        rows = Text(harmless(text).rstrip("\n"))
+        self.console.print(rows, no_wrap=True, overflow="ellipsis")
+
     def piece(self, text: str) -> None:
         """Without a newline."""
         self.console.print(Text(harmless(text)), end="", soft_wrap=True)
@@ -69,7 +78,7 @@ class TerminalScreen:
         """In red, cut where it would take more than three lines of this terminal."""
         width = max(20, self.console.width)
         text = Text("error: ", style="bold red")
-        text.append(f"{error.code}: ", style="red")
+        text.append(f"{one_line(error.code, 60)}: ", style="red")
         text.append(one_line(error.message, width * ERROR_LINES))
         lines = text.wrap(self.console, width)
         if len(lines) > ERROR_LINES:
@@ -101,6 +110,10 @@ class PipeScreen:
     def say(self, text: str) -> None:
         """On stdout."""
         write_stdout(_plain(text).rstrip("\n") + "\n")
+
+    def rows(self, text: str) -> None:
+        """On stdout, uncut."""
+        self.say(text)
 
     def piece(self, text: str) -> None:
         """On stdout, at once."""
