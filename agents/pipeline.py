@@ -98,6 +98,7 @@ class Pipeline:
         self._next_plan: Plan | None = None
         self._replans = 0
         self._answer: JsonValue = None
+        self._answered_early = False
         self._shown: Payload | None = None
         self._error: ErrorInfo | None = None
         self._stage: asyncio.Task[Any] | None = None
@@ -142,6 +143,8 @@ class Pipeline:
         if self._execution.held_calls() and not graph.stopping and not patchable:
             return "ask"
         stage = await self._guard(self._decide(), "finish")
+        if self._answered_early:
+            return "ask"
         return "replan" if self._next_plan is not None else stage
 
     async def replan(self) -> Stage:
@@ -268,7 +271,8 @@ class Pipeline:
         """Let the joiner answer or replan where the plan alone does not: see `_clean`."""
         plan, task = self._plan, self._task
         assert plan is not None
-        if not isinstance(task, str) or self._clean(plan):
+        asked_too_early, self._answered_early = self._answered_early, False
+        if not isinstance(task, str) or (self._clean(plan) and not asked_too_early):
             return
         graph = self._execution.graph
         remaining = self._settled.max_replans - self._replans
@@ -288,7 +292,9 @@ class Pipeline:
         match decision:
             case Answer(text):
                 graph.resolve(graph.unresolved())
-                self._answer = text
+                # Not an answer yet where calls wait for a person: what they give belongs into it.
+                self._answered_early = bool(self._execution.held_calls())
+                self._answer = None if self._answered_early else text
             case Replan(patched):
                 graph.resolve(graph.unresolved())
                 self._next_plan = patched

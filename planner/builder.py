@@ -109,6 +109,7 @@ class PlanBuilder:
         self._arrived.clear()
         problems, self.problems = self.problems, []
         self._awaited |= {each.error.step_id for each in problems if each.error.step_id}
+        self._awaited.update(self._aside)
         return problems
 
     def build(self) -> Plan:

@@ -67,7 +67,7 @@ class JsonBuilder:
         events, self._events[:] = list(self._events), []
         for kind, value in events:
             self._take(kind, value, done)
-        if failure is not None and not self.closed:
+        if failure is not None:
             raise failure
         return done
 

@@ -291,7 +291,14 @@ async def test_an_output_of_the_wrong_type_is_a_failed_step(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [{1, 2, object()}, object(), b"\xff\xfe", {"x": [lambda: None]}],
+    [
+        float("nan"),
+        {"x": [float("inf")]},
+        {1, 2, object()},
+        object(),
+        b"\xff\xfe",
+        {"x": [lambda: None]},
+    ],
     ids=lambda value: type(value).__name__,
 )
 async def test_an_output_that_is_no_json_is_a_failed_step(value: Any) -> None:

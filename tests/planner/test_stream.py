@@ -184,3 +184,82 @@ def test_parts_before_the_damage_stay() -> None:
         PlanField("answer", "x"),
         PlanField("version", 2),
     ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000, 10**9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + " \n" * 200_000,
+        "{" * 300_000,
+        '{"a":[' * 50 + '"xxxxxxxx",' * 30_000 + "!}",
+        '{"a":[' * 50 + "{}," * 30_000 + "!}",
+        '{"steps": [' + "[" * 300_000,
+        '{"steps": [{"x": "' + "y}" * 200_000,
+        '{"steps": [{"x": "' + "\\" * 200_001,
+        '{"steps": []} ' + '{"step' * 50_000,
+        "word " * 100_000,
+        "}" * 300_000,
+        '{"a": 1} ' * 50_000,
+    ],
+    ids=lambda value: value[:16] if isinstance(value, str) else str(value),
+)
+def test_the_work_is_bounded_on_hostile_texts(
+    text: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from treadle.planner import stream as module
+
+    handed = 0
+
+    class Counting(module.JsonBuilder):
+        def feed(self, text: str) -> list[tuple[str, Any]]:
+            nonlocal handed
+            handed += len(text)
+            return super().feed(text)
+
+    monkeypatch.setattr(module, "JsonBuilder", Counting)
+    try:
+        parts_of([text[at : at + size] for at in range(0, len(text), size)])
+    except PlanError as error:
+        assert error.code in CODES
+    assert handed <= len(text) + module.MAX_RETRIED + 200_000
+
+
+@pytest.mark.parametrize("char", ["a", "}", '\\"', "\\\\", "\\ud83d\\ude00", "é"])
+@pytest.mark.parametrize("size", [1, 5, 4_096, 10**9])
+def test_a_megabyte_of_text_in_one_argument(char: str, size: int) -> None:
+    """Brackets and pairs of escapes inside of a text cost and break nothing, wherever it is cut."""
+    raw = char * (1_000_000 // len(char))
+    text = '{"steps": [{"id": "a", "args": {"x": "' + raw + '"}}]}'
+    (part,) = parts_of([text[at : at + size] for at in range(0, len(text), size)])
+    assert isinstance(part, StepText)
+    assert part.document == json.loads(text)["steps"][0]
+
+
+def test_white_space_without_an_end_before_the_first_key() -> None:
+    text = "{" + "\n" * 100_000 + '"steps": [], "answer": "x"}'
+    assert parts_of(list(text)) == [PlanField("answer", "x")]
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "1e99999999999999999999", "1e999"])
+def test_numbers_without_end_name_the_syntax(number: str) -> None:
+    text = '{"steps": [{"id": "a"}, {"id": "b", "args": {"x": ' + number + "}}]}"
+    stream = PlanStream()
+    with pytest.raises(PlanError) as caught:
+        for char in text:
+            stream.feed(char)
+    assert caught.value.code == "plan_syntax"
+    assert stream.steps == 1
+
+
+def test_half_a_pair_in_the_last_field() -> None:
+    assert code_of('{"steps": [], "answer": "\\ud800"}') == "plan_encoding"
+    assert code_of('{"steps": [], "answer": "a\\udc00b"}') == "plan_encoding"
+
+
+@given(st.text('{}[]":,\\ \nsteps1é\ud800', max_size=60), st.integers(1, 9))
+def test_any_text_is_a_plan_or_an_error(text: str, size: int) -> None:
+    try:
+        parts_of([text[at : at + size] for at in range(0, len(text), size)])
+    except PlanError as error:
+        assert error.code in CODES

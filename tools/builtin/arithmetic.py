@@ -121,7 +121,11 @@ def _value(node: ast.expr) -> Number:
         case ast.Call(func=ast.Name(id="factorial"), args=[argument], keywords=[]):
             return _factorial(_value(argument))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
-            return _bounded(_FUNCTIONS[name](*_values(arguments)))
+            values = _values(arguments)
+            try:
+                return _bounded(_FUNCTIONS[name](*values))
+            except TypeError:
+                raise ValueError(f"{name}() does not take these {len(values)} values") from None
     raise ValueError(f"'{ast.unparse(node)[:60]}' is not arithmetic")
 
 

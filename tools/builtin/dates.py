@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date as calendar_date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from typing_extensions import TypedDict
@@ -29,8 +29,11 @@ def current_time(timezone: str = "UTC") -> str:
     Args:
         timezone: an IANA name such as Europe/Berlin
     """
+    if timezone.strip().upper() == "UTC":
+        # Systems without a time zone database know this one, too.
+        return datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        zone = ZoneInfo(timezone)
+        zone = ZoneInfo(timezone.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ToolError(
             "unknown_timezone",
@@ -48,7 +51,7 @@ def date_difference(start: str, end: str) -> Difference:
         end: likewise
     """
     first, last = _parse(start), _parse(end)
-    if "T" not in start.upper() or "T" not in end.upper():
+    if _is_date(start) or _is_date(end):
         # Between a date and a moment, days are what is asked for.
         first, last = (
             each.replace(hour=0, minute=0, second=0, microsecond=0) for each in (first, last)
@@ -80,9 +83,10 @@ def add_to_date(
         raise ToolError(
             "date_out_of_range", "the result is not between the years 1 and 9999"
         ) from None
-    if len(date.strip()) == 10 and not hours:
-        return moved.date().isoformat()
-    return moved.isoformat()
+    if _is_date(date):
+        return moved.date().isoformat() if not hours else moved.replace(tzinfo=None).isoformat()
+    has_offset = datetime.fromisoformat(date.strip()).tzinfo is not None
+    return (moved if has_offset else moved.replace(tzinfo=None)).isoformat()
 
 
 def date_tools() -> tuple[Tool, ...]:
@@ -98,6 +102,14 @@ def _parse(text: str) -> datetime:
             "bad_date", f"'{text[:60]}' is not a date in ISO 8601, such as 2024-02-10"
         ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        calendar_date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _in_words(span: timedelta) -> str:

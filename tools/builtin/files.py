@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
+from treadle.core.threads import run_in_thread
 from treadle.tools.builtin.glob import find_files
+from treadle.tools.builtin.line_search import FindLines, line_search
+from treadle.tools.builtin.lines import count_lines, split_lines
 from treadle.tools.builtin.workspace import Workspace
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
@@ -17,8 +22,8 @@ from treadle.tools.tool import Tool
 
 MAX_MATCHES = 5_000
 _MAX_LINE = 2_000
-_MAX_PATTERN = 300
-_NESTED_QUANTIFIER = re.compile(r"[*+}]\)?[*+{]|\([^()]*[*+|}][^()]*\)\s*[*+{]")
+_BATCH = 200
+"""Lines that are searched at once; a search that was given up ends after as many."""
 
 
 class Match(TypedDict):
@@ -68,11 +73,13 @@ def file_tools(workspace: Workspace) -> tuple[Tool, ...]:
         if max_lines is not None and max_lines < 0:
             raise ToolError("invalid_arguments", "max_lines cannot be negative")
         start = max(first_line, 1) - 1
-        lines = text.splitlines(keepends=True)
-        return "".join(lines[start : None if max_lines is None else start + max_lines])
+        lines = text.split("\n")
+        end = len(lines) if max_lines is None else start + max_lines
+        part = "\n".join(lines[start:end])
+        return f"{part}\n" if start < end < len(lines) else part
 
     @tool(effect=Effect.READ)
-    def search_files(
+    async def search_files(
         text: str,
         pattern: str = "**/*",
         folder: str = ".",
@@ -85,27 +92,27 @@ def file_tools(workspace: Workspace) -> tuple[Tool, ...]:
             text: what to look for
             pattern: which files, such as **/*.py
             folder: where to look
-            regex: whether text is a regular expression
+            regex: whether text is a regular expression (RE2 syntax)
             ignore_case: whether upper and lower case count as the same
         """
-        wanted = _wanted(text, regex, ignore_case)
-        found: list[Match] = []
-        for path in find_files(workspace, pattern, folder):
-            for number, line in enumerate(_lines_of(workspace, path), start=1):
-                if wanted.search(line[:_MAX_LINE]):
-                    found.append({"path": path, "line": number, "text": line[:_MAX_LINE]})
-            if len(found) > MAX_MATCHES:
-                raise ToolError(
-                    "too_many_matches",
-                    f"more than {MAX_MATCHES:,} lines match; look for something rarer",
-                )
-        return found
+        given_up = threading.Event()
+
+        def search() -> list[Match]:
+            with line_search(text, regex=regex, ignore_case=ignore_case) as find_lines:
+                paths = find_files(workspace, pattern, folder)
+                return _search(workspace, paths, find_lines, given_up)
+
+        try:
+            return await run_in_thread(search)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
 
     @tool(effect=Effect.READ)
     def file_statistics(path: str) -> FileStatistics:
         """Count the lines, words, characters and bytes of a file.
 
-        For a binary file lines, words and characters are null.
+        For a binary file, and for one of more than 64 MB, lines, words and characters are null.
 
         Args:
             path: relative to the workspace
@@ -121,12 +128,12 @@ def _statistics(workspace: Workspace, path: str) -> FileStatistics:
     try:
         text = workspace.read_text(path)
     except ToolError as error:
-        if error.code != "binary_file":
+        if error.code not in ("binary_file", "file_too_large"):
             raise
         text = None
     return {
         "path": workspace.relative(workspace.resolve(path)),
-        "lines": None if text is None else _count_lines(text),
+        "lines": None if text is None else count_lines(text),
         "words": None if text is None else len(text.split()),
         "characters": None if text is None else len(text),
         "bytes": status.st_size,
@@ -134,33 +141,34 @@ def _statistics(workspace: Workspace, path: str) -> FileStatistics:
     }
 
 
-def _count_lines(text: str) -> int:
-    """As many as an editor shows: an unterminated last line counts."""
-    return text.count("\n") + (bool(text) and not text.endswith("\n"))
+def _search(
+    workspace: Workspace,
+    paths: Sequence[str],
+    find_lines: FindLines,
+    given_up: threading.Event,
+) -> list[Match]:
+    found: list[Match] = []
+    for path in paths:
+        lines = [line[:_MAX_LINE] for line in _lines_of(workspace, path)]
+        for start in range(0, len(lines), _BATCH):
+            if given_up.is_set():
+                return []  # nobody waits for the result
+            found += (
+                {"path": path, "line": start + index + 1, "text": lines[start + index]}
+                for index in find_lines(lines[start : start + _BATCH])
+            )
+            if len(found) > MAX_MATCHES:
+                raise ToolError(
+                    "too_many_matches",
+                    f"more than {MAX_MATCHES:,} lines match; look for something rarer",
+                )
+    return found
 
 
 def _lines_of(workspace: Workspace, path: str) -> list[str]:
     try:
-        return workspace.read_text(path).splitlines()
+        return split_lines(workspace.read_text(path))
     except ToolError as error:
         if error.code in ("binary_file", "file_too_large", "file_not_found"):
             return []  # not a text to search, or gone since it was listed
         raise
-
-
-def _wanted(text: str, regex: bool, ignore_case: bool) -> re.Pattern[str]:
-    if not text:
-        raise ToolError("invalid_arguments", "there is nothing to search for")
-    flags = re.IGNORECASE if ignore_case else 0
-    if not regex:
-        return re.compile(re.escape(text), flags)
-    # A thread cannot be stopped: an expression that may take exponential time is refused.
-    if len(text) > _MAX_PATTERN or _NESTED_QUANTIFIER.search(text) or re.search(r"\\\d", text):
-        raise ToolError(
-            "bad_pattern",
-            "the expression is too complicated: no nested repetitions, no backreferences",
-        )
-    try:
-        return re.compile(text, flags)
-    except (re.error, OverflowError) as error:
-        raise ToolError("bad_pattern", f"'{text}' is not a regular expression: {error}") from None

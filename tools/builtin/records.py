@@ -13,7 +13,8 @@ from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
 
-_PLACE = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
+_PLACE = re.compile(r"\{([^{}\n]+)\}")
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 @tool(effect=Effect.PURE)
@@ -68,7 +69,10 @@ def sum_field(records: list[dict[str, Any]], field: str) -> int | float:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         raise ToolError("not_a_number", f"'{field}' holds something that is not a number")
     whole = [value for value in values if isinstance(value, int)]
-    return sum(whole) if len(whole) == len(values) else math.fsum(values)
+    try:
+        return sum(whole) if len(whole) == len(values) else math.fsum(values)
+    except OverflowError:
+        raise ToolError("number_too_large", f"the sum of '{field}' gets too large") from None
 
 
 @tool(effect=Effect.PURE)
@@ -97,6 +101,8 @@ def _render(line: str, item: Any, number: int) -> str:
             return as_text(item[name])
         if name == "index":
             return str(number)
+        if not _NAME.fullmatch(name):
+            return place[0]  # braces that are part of the text
         head, *path = name.split(".")
         value: Any = item if head == "item" else None
         if head != "item":

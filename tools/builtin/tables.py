@@ -6,10 +6,12 @@ import asyncio
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -25,7 +27,7 @@ from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 ResultT = TypeVar("ResultT")
 
@@ -111,11 +113,15 @@ async def _with_tables(
     """Load `files` into a database of their own, lock it, and do `work` on it in a thread."""
     import duckdb
 
-    connection = duckdb.connect(":memory:", config=_CONFIG)
+    connection = await run_in_thread(partial(duckdb.connect, ":memory:", config=_CONFIG))
+    given_up = threading.Event()
 
     def run() -> ResultT:
         try:
-            _load(connection, workspace, files)
+            for path, name in _table_names(files):
+                _load(connection, workspace, path, name)
+                if given_up.is_set():
+                    raise ToolError("cancelled", "nobody waits for the result")
             # From here on the database reaches nothing outside of itself, whatever the SQL says.
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -126,7 +132,9 @@ async def _with_tables(
     try:
         return await run_in_thread(run)
     except asyncio.CancelledError:
-        connection.interrupt()
+        given_up.set()
+        with suppress(duckdb.ConnectionException):  # it has just been closed
+            connection.interrupt()
         raise
 
 
@@ -136,13 +144,14 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": True,
     "allow_community_extensions": False,
-    "max_temp_directory_size": "0KB",
+    # Files in the temporary folder stay readable by SQL without external access: there is none.
+    "temp_directory": "",
+    "python_enable_replacements": False,
 }
 
 
-def _load(connection: DuckDBPyConnection, workspace: Workspace, files: list[str]) -> None:
-    import duckdb
-
+def _table_names(files: Sequence[str]) -> list[tuple[str, str]]:
+    """Each file once, with the name of its table."""
     known: dict[str, str] = {}
     for path in files:
         name = table_name(path)
@@ -150,20 +159,24 @@ def _load(connection: DuckDBPyConnection, workspace: Workspace, files: list[str]
             raise ToolError(
                 "duplicate_table", f"'{known[name.lower()]}' and '{path}' are both named '{name}'"
             )
-        suffix = Path(path).suffix.lower()
-        if suffix not in _READERS:
-            raise ToolError("unknown_table_format", f"'{path}' is none of {', '.join(_READERS)}")
-        with _private_copy(workspace, path, suffix) as copy:
-            try:
-                connection.execute(
-                    f"CREATE TABLE {_quoted(name)} AS SELECT * FROM {_READERS[suffix]}",  # noqa: S608
-                    [str(copy)],
-                )
-            except duckdb.Error as error:
-                reason = _first_lines(error).replace(str(copy), path)
-                raise ToolError(
-                    "bad_table", f"'{path}' cannot be read as a table: {reason}"
-                ) from None
+    return [(path, table_name(path)) for path in known.values()]
+
+
+def _load(connection: DuckDBPyConnection, workspace: Workspace, path: str, name: str) -> None:
+    import duckdb
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in _READERS:
+        raise ToolError("unknown_table_format", f"'{path[:200]}' is none of {', '.join(_READERS)}")
+    with _private_copy(workspace, path, suffix) as copy:
+        try:
+            connection.execute(
+                f"CREATE TABLE {_quoted(name)} AS SELECT * FROM {_READERS[suffix]}",  # noqa: S608
+                [str(copy)],
+            )
+        except duckdb.Error as error:
+            reason = _first_lines(error).replace(str(copy), path)
+            raise ToolError("bad_table", f"'{path}' cannot be read as a table: {reason}") from None
 
 
 @contextmanager
@@ -181,13 +194,17 @@ def _private_copy(workspace: Workspace, path: str, suffix: str) -> Iterator[Path
 def _select(connection: DuckDBPyConnection, sql: str) -> list[dict[str, JsonValue]]:
     import duckdb
 
+    if "\0" in sql or not _is_unicode(sql):
+        raise ToolError("bad_query", "the query holds characters that no text has")
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ToolError("bad_query", "the query must be one SELECT statement")
-        result = connection.execute(statements[0])
-        names = _distinct([column[0] for column in result.description or ()])
-        rows = result.fetchmany(MAX_ROWS + 1)
+        relation = connection.sql(statements[0])
+        if relation is None:
+            raise ToolError("bad_query", "the query must be one SELECT statement")
+        names = _distinct(relation.columns)
+        rows = _with_plain_times(relation).limit(MAX_ROWS + 1).fetchall()
     except duckdb.Error as error:
         raise ToolError("bad_query", _first_lines(error)) from None
     if len(rows) > MAX_ROWS:
@@ -195,6 +212,24 @@ def _select(connection: DuckDBPyConnection, sql: str) -> list[dict[str, JsonValu
             "too_many_rows", f"more than {MAX_ROWS:,} rows; aggregate them or add a LIMIT"
         )
     return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _with_plain_times(relation: DuckDBPyRelation) -> DuckDBPyRelation:
+    """Times with a zone as texts: duckdb makes Python objects of them only where pytz is."""
+    zoned = [
+        f"strftime({_quoted(name)}, '%Y-%m-%dT%H:%M:%S.%f%z') AS {_quoted(name)}"
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+        if str(kind) == "TIMESTAMP WITH TIME ZONE"
+    ]
+    return relation.project(f"* REPLACE ({', '.join(zoned)})") if zoned else relation
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -10,14 +10,18 @@ from typing_extensions import TypedDict
 from treadle.core.errors import ToolError
 from treadle.tools.builtin.extract import key_sentences, sentences_of
 from treadle.tools.builtin.workspace import Workspace
+from treadle.tools.builtin.lines import count_lines, split_lines
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
 
 _DIFF_LINES = 3_000
-"""Lines of both texts together up to which they are compared in order; difflib is quadratic."""
+_DIFF_PAIRS = 20_000
+"""Lines of both texts together, and pairs of equal lines, up to which they are compared in order:
+difflib takes quadratic time, and cubic where few lines repeat often."""
 
 _SHOWN_DIFF = 400
+_SHOWN_LINE = 500
 
 
 class TextStatistics(TypedDict):
@@ -56,7 +60,7 @@ def text_statistics(text: str) -> TextStatistics:
     return {
         "characters": len(text),
         "words": len(text.split()),
-        "lines": len(text.splitlines()),
+        "lines": count_lines(text),
         "sentences": len(sentences_of(text)),
     }
 
@@ -81,19 +85,21 @@ def compare_texts(a: str, b: str) -> Comparison:
     """Compare two texts line by line.
 
     Similarity is the share of lines that both have: twice their number over the lines of both.
-    For long texts the order of lines does not count.
+    For long or very repetitive texts the order of lines does not count.
 
     Args:
         a: the first text
         b: the second text
     """
-    first, second = a.splitlines(), b.splitlines()
+    first, second = split_lines(a), split_lines(b)
     total = len(first) + len(second)
     if a == b:
         return {"equal": True, "similarity": 1.0, "only_in_a": 0, "only_in_b": 0, "diff": ""}
-    if total > _DIFF_LINES:
-        common = sum((Counter(first) & Counter(second)).values())
-        diff = ["(the texts are too long for a diff in order)"]
+    counts, others = Counter(first), Counter(second)
+    pairs = sum(count * others[line] for line, count in counts.items())
+    if total > _DIFF_LINES or pairs > _DIFF_PAIRS:
+        common = sum((counts & others).values())
+        diff = ["(the texts are too long, or too repetitive, for a diff in order)"]
     else:
         blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
         common = sum(block.size for block in blocks)
@@ -105,7 +111,7 @@ def compare_texts(a: str, b: str) -> Comparison:
         "similarity": round(2 * common / total, 4) if total else 0.0,
         "only_in_a": len(first) - common,
         "only_in_b": len(second) - common,
-        "diff": "\n".join(diff),
+        "diff": "\n".join(line[:_SHOWN_LINE] for line in diff),
     }
 
 

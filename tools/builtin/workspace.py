@@ -26,7 +26,7 @@ class Workspace:
         Raises ToolError: `bad_path`, `path_outside_workspace`.
         """
         if not path or "\0" in path:
-            raise ToolError("bad_path", f"{path!r} is not a path")
+            raise ToolError("bad_path", f"{path[:200]!r} is not a path")
         try:
             real = (self.root / path).resolve()
         except (OSError, RuntimeError, UnicodeEncodeError) as error:
@@ -60,7 +60,7 @@ class Workspace:
         except FileNotFoundError:
             raise self._not_found(path) from None
         except OSError as error:
-            raise ToolError("file_unreadable", f"'{path}': {error.strerror}") from None
+            raise ToolError("file_unreadable", f"'{path[:200]}': {error.strerror}") from None
         try:
             kind = os.fstat(descriptor)
             if stat.S_ISDIR(kind.st_mode):
@@ -114,4 +114,4 @@ class Workspace:
                 known = [entry.name for _, entry in zip(range(2_000), entries, strict=False)]
         close = difflib.get_close_matches(name, known, n=3)
         advice = f"; did you mean {', '.join(close)}?" if close else ""
-        return ToolError("file_not_found", f"there is no file '{path}'{advice}")
+        return ToolError("file_not_found", f"there is no file '{path[:200]}'{advice}")

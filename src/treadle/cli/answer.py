@@ -3,42 +3,70 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
-from treadle.cli.harmless import harmless
-from treadle.cli.output import print_error, print_note, write_stdout
+from treadle.cli.harmless import harmless, one_line
+from treadle.cli.output import print_error, print_note, stdout_is_terminal, write_stdout
 from treadle.core.errors import ErrorInfo
-from treadle.core.json_value import JsonValue
+from treadle.core.json_value import JsonValue, as_text
 
 if TYPE_CHECKING:
     from treadle.executor.result import RunResult, StepResult
+
+MOST_NAMED = 20
+MOST_OUTPUTS = 10
+LONGEST_OUTPUT = 100
 
 
 def print_answer(answer: JsonValue) -> None:
     """Text as it is, everything else as indented JSON; made harmless for a terminal."""
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
-    if sys.stdout.isatty():
+    if stdout_is_terminal():
         text = harmless(text)
-    write_stdout(text + "\n")
+    write_stdout(text if text.endswith("\n") else text + "\n")
 
 
 def print_outcome(result: RunResult) -> None:
     """The answer, or why there is none and what is there instead."""
     if result.answer is not None:
         print_answer(result.answer)
-    if result.status == "waiting":
-        waiting = [step.id for step in result.steps if step.status == "waiting"]
-        print_note(f"waiting for approval of {', '.join(waiting[:20])}; --yes approves")
-    elif result.status in ("failed", "cancelled"):
-        print_error(result.error or ErrorInfo("run_failed", "the run failed"))
-        done = sum(step.status == "succeeded" for step in result.steps)
-        if result.steps:
-            print_note(f"{done} of {len(result.steps)} steps succeeded; --json shows their outputs")
-    elif result.answer is None:
-        outputs = {step.id: step.output for step in _last_steps(result)}
-        if outputs:
-            print_answer(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+    match result.status:
+        case "waiting":
+            _print_waiting(result)
+        case "cancelled":
+            _print_error(result)
+            _print_partial(result)
+        case "failed":
+            _print_error(result)
+        case _ if result.answer is None:
+            outputs = {step.id: step.output for step in _last_steps(result)}
+            if outputs:
+                print_answer(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+
+
+def _print_waiting(result: RunResult) -> None:
+    waiting = [step.id for step in result.steps if step.status == "waiting"]
+    more = f" and {len(waiting) - MOST_NAMED:,} more" if len(waiting) > MOST_NAMED else ""
+    names = ", ".join(waiting[:MOST_NAMED])
+    print_note(f"waiting for a person to approve {names}{more}; --yes approves")
+
+
+def _print_error(result: RunResult) -> None:
+    print_error(result.error or ErrorInfo("run_failed", "the run failed"), lines=2)
+    failed = [step for step in result.steps if step.status == "failed"]
+    done = sum(step.status == "succeeded" for step in result.steps)
+    if result.steps:
+        where = f"step '{failed[0].id}' failed; " if failed else ""
+        print_note(f"{where}{done:,} of {len(result.steps):,} steps succeeded")
+
+
+def _print_partial(result: RunResult) -> None:
+    """What was done before the run was stopped, in short."""
+    done = [step for step in result.steps if step.status == "succeeded"]
+    for step in done[:MOST_OUTPUTS]:
+        print_note(f"  {step.id}: {one_line(as_text(step.output), LONGEST_OUTPUT)}")
+    if len(done) > MOST_OUTPUTS:
+        print_note(f"  and {len(done) - MOST_OUTPUTS:,} more; --json has them all")
 
 
 def _last_steps(result: RunResult) -> list[StepResult]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -26,9 +27,19 @@ from treadle.cli.options import (
     Workspace,
     Yes,
 )
-from treadle.cli.output import failed_document, print_error, print_json
+from treadle.cli.output import (
+    close_stdout,
+    failed_document,
+    open_missing_streams,
+    print_error,
+    print_json,
+    print_note,
+    reserved_stdout,
+)
 from treadle.cli.plan_command import Format
-from treadle.core.errors import ConfigError, InputError, PlanError, TreadleError
+from treadle.core.errors import ConfigError, ErrorInfo, InputError, PlanError, TreadleError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="treadle",
@@ -40,14 +51,47 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Task = Annotated[str, typer.Argument(help="What is to be done; - reads it from stdin.")]
+Task = Annotated[
+    str, typer.Argument(metavar="TASK", help="What is to be done; - reads it from stdin.")
+]
 
 
 def main() -> None:
     """The command line."""
+    open_missing_streams()
     # A library that has something to say says it in a log that nobody asked for: not here.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    app()
+    code = _run(sys.argv[1:])
+    close_stdout()
+    sys.exit(code)
+
+
+# Typer brings its own copy of click, or uses the installed one; this is the right class of either.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` name; return its exit code."""
+    try:
+        return int(app(arguments, prog_name="treadle", standalone_mode=False) or 0)
+    except _UsageError as error:
+        return _bad_usage(error, arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def _bad_usage(error: Exception, arguments: Sequence[str]) -> int:
+    context = getattr(error, "ctx", None)
+    if not arguments and context is not None:
+        print_note(context.get_help())
+        return 2
+    where = "treadle" if context is None else context.command_path
+    found = ErrorInfo("bad_usage", getattr(error, "format_message", error.__str__)())
+    print_error(found, lines=2)
+    print_note(f"{where} --help shows what can be written")
+    if "--json" in arguments:
+        print_json(failed_document(found))
+    return 2
 
 
 def _version(wanted: bool) -> None:
@@ -162,7 +206,8 @@ def chat_command(
 
         return await run_chat(options)
 
-    _end(options, chat)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    _end(options, chat, printing=nullcontext if at_terminal else reserved_stdout)
 
 
 @app.command("tools")
@@ -185,13 +230,14 @@ def doctor_command(
     model: Model = None,
     tools: Tools = None,
     workspace: Workspace = None,
+    allow_host: AllowHost = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say what is configured, from where, and what is reachable."""
     from treadle.cli.doctor_command import doctor
 
-    options = CommonOptions(model, _all(tools), workspace, json=json, debug=debug)
+    options = CommonOptions(model, _all(tools), workspace, _all(allow_host), json=json, debug=debug)
     _end(options, lambda: doctor(options))
 
 
@@ -199,22 +245,49 @@ def _all(values: list[str] | None) -> tuple[str, ...]:
     return tuple(values or ())
 
 
-def _end(options: CommonOptions, start: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    """Run a command to its end and leave with its exit code."""
+def _end(
+    options: CommonOptions,
+    start: Callable[[], Coroutine[Any, Any, int]],
+    *,
+    printing: Callable[[], AbstractContextManager[None]] = reserved_stdout,
+) -> None:
+    """Run a command to its end and leave with its exit code.
+
+    printing: who may write to stdout meanwhile; only the command's own result by default.
+    """
     from treadle.core.loop import run_bounded
 
-    try:
-        code = run_bounded(start())
-    except KeyboardInterrupt:
-        code = 130
-    except TreadleError as error:
-        print_error(error, debug=options.debug)
-        if options.json:
-            print_json(failed_document(error))
-        code = _exit_code(error)
-    sys.stdout.flush()
+    with printing():
+        try:
+            code = run_bounded(start())
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+            _report(ErrorInfo("cancelled", "stopped before anything ran"), options, code)
+        except TreadleError as error:
+            code = _exit_code(error)
+            _report(error, options, code)
+        except Exception as error:  # noqa: BLE001 - the last thing between a bug and a traceback
+            code = 1
+            _report(_unexpected(error), options, code)
     raise typer.Exit(code)
+
+
+def _report(error: TreadleError | ErrorInfo, options: CommonOptions, code: int) -> None:
+    print_error(error, debug=options.debug)
+    if options.json:
+        print_json(failed_document(error, "cancelled" if code == INTERRUPTED else "failed"))
 
 
 def _exit_code(error: TreadleError) -> int:
     return 2 if isinstance(error, ConfigError | InputError | PlanError) else 1
+
+
+def _unexpected(error: Exception) -> TreadleError:
+    """What is shown of an exception that nobody foresaw; it is kept as the cause."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        found = TreadleError("system_error", reason)
+    else:
+        found = TreadleError("internal_error", f"{reason} (a bug in Treadle; --debug shows where)")
+    found.__cause__ = error
+    return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 
-from treadle.cli.harmless import one_line
+from treadle.cli.chat.describe import calls_text
+from treadle.cli.chat.interrupts import forget_typed
 from treadle.cli.output import print_note
-from treadle.core.json_value import compact_json
 from treadle.core.threads import run_in_thread
 from treadle.executor.approval import ApprovalRequest, Approve
-
-MOST_SHOWN = 50
 
 
 def ask_at_terminal(
@@ -25,17 +24,15 @@ def ask_at_terminal(
     async def approve(request: ApprovalRequest) -> bool:
         before()
         try:
-            count = len(request.calls)
-            which = "This call changes" if count == 1 else f"These {count} calls change"
-            print_note(f"{which} things:")
-            for call in request.calls[:MOST_SHOWN]:
-                arguments = one_line(compact_json(call.arguments), 160)
-                each = " for each item" if call.for_each else ""
-                print_note(f"  {call.step_id}: {call.tool} ({call.effect.value}){each} {arguments}")
-            if count > MOST_SHOWN:
-                print_note(f"  and {count - MOST_SHOWN} more")
+            many = "These calls change" if len(request.calls) > 1 else "This call changes"
+            print_note(f"{many} things:\n{calls_text(request.calls)}")
+            # What was typed before the question appeared does not answer it.
+            forget_typed()
             # A thread, so that Ctrl-C and deadlines still work; an abandoned one does no harm.
             return await run_in_thread(_ask)
+        except asyncio.CancelledError:
+            print_note("")
+            raise
         finally:
             after()
 

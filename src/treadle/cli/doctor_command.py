@@ -32,6 +32,7 @@ async def doctor(options: CommonOptions) -> int:
             "model_reachable": reached.reachable,
             "model_error": None if reached.error is None else str(reached.error),
             "workspace": str(runtime.workspace),
+            "allowed_hosts": [*options.allow_hosts],
             "tools": len(runtime.tools),
             "config_file": str(config_file()),
             "config_file_exists": config_file().is_file(),
@@ -63,6 +64,8 @@ def _version(package: str) -> str | None:
 def _text(report: dict[str, JsonValue]) -> str:
     lines: list[str] = []
     for name, value in report.items():
+        if name == "model_error" and value is None:
+            continue
         label = name.replace("_", " ")
         if isinstance(value, dict):
             lines.append(f"{label + ':':20}{'' if value else 'none'}".rstrip())
@@ -81,6 +84,8 @@ def _text(report: dict[str, JsonValue]) -> str:
 def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
         return one_line(f"{value['value']}  (from {value['from']})")
+    if isinstance(value, list):
+        return one_line(", ".join(str(each) for each in value)) or "none"
     if value is None:
         return "no"
     if isinstance(value, bool):

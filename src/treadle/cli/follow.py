@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -28,13 +27,17 @@ class Screen(Protocol):
         """Show what `event` changes."""
         ...
 
+    def abandon(self) -> None:
+        """The process ends at once; leave the terminal usable."""
+        ...
 
-async def follow(run: RunStream, screen: Screen, *, second_exits: bool = True) -> RunResult:
-    """Show every event of `run` until its end. Ctrl-C (and SIGTERM) cancel it.
 
-    second_exits: whether another Ctrl-C ends the process at once.
+async def follow(run: RunStream, screen: Screen) -> RunResult:
+    """Show every event of `run` until its end.
+
+    Ctrl-C (and SIGTERM) cancel it; another one ends the process at once.
     """
-    with _stopping(run, second_exits):
+    with _stopping(run, screen):
         async with run:
             async for event in run:
                 screen.take(event)
@@ -42,7 +45,7 @@ async def follow(run: RunStream, screen: Screen, *, second_exits: bool = True) -
 
 
 @contextmanager
-def _stopping(run: RunStream, second_exits: bool) -> Iterator[None]:
+def _stopping(run: RunStream, screen: Screen) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     pressed = 0
 
@@ -51,12 +54,10 @@ def _stopping(run: RunStream, second_exits: bool) -> Iterator[None]:
         pressed += 1
         if pressed == 1:
             run.cancel()
-        elif second_exits:
-            sys.stderr.write("\n")
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)
         else:
-            print_note("the run is being stopped; it ends within two seconds")
+            screen.abandon()
+            print_note("")
+            os._exit(INTERRUPTED)
 
     installed: list[signal.Signals] = []
     try:

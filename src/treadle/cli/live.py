@@ -4,46 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from treadle.cli.harmless import harmless, one_line
+from treadle.cli.harmless import one_line
+from treadle.cli.looks import GLYPHS, STYLES, seconds
 from treadle.cli.run_view import Look, RunView, StepView
 
 if TYPE_CHECKING:
     from treadle.core.events import Event
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-GLYPHS: dict[Look, tuple[str, str]] = {
-    "planned": ("·", "dim"),
-    "running": ("⠋", "cyan"),
-    "succeeded": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "skipped": ("↷", "yellow"),
-    "cancelled": ("■", "yellow"),
-    "waiting": ("?", "magenta"),
-}
 PER_SECOND = 10
 MOST_INDENT = 6
+COUNTED: tuple[Look, ...] = ("failed", "skipped", "cancelled", "waiting", "running")
+NARROW = 60
+"""Columns below which the tools are left out: the notes say more."""
 
 
 class LiveRun:
-    """Shows a run while it goes on: `with LiveRun(console) as live: live.take(event)`."""
+    """Shows a run while it goes on: `with LiveRun(console) as live: live.take(event)`.
+
+    What tools print meanwhile appears above the picture.
+    """
 
     def __init__(self, console: Console) -> None:
         self.view = RunView()
         self._console = console
-        self._live = Live(
-            console=console,
-            get_renderable=lambda: render(self.view, console),
-            refresh_per_second=PER_SECOND,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = self._new_live()
 
     def take(self, event: Event) -> None:
         """Fold in an event; the screen follows at its own pace."""
@@ -53,11 +46,16 @@ class LiveRun:
         """Leave the screen to a question; the picture is wiped, it would go stale."""
         self._live.transient = True
         self._live.stop()
-        self._live.transient = False
 
     def resume(self) -> None:
-        """Go on showing."""
+        """Go on showing, below the question."""
+        # A Live that starts again would draw over the lines that its last picture took.
+        self._live = self._new_live()
         self._live.start(refresh=True)
+
+    def abandon(self) -> None:
+        """Leave the terminal usable where the process is about to end at once."""
+        self._console.show_cursor(True)
 
     def __enter__(self) -> LiveRun:
         self._live.start()
@@ -66,109 +64,132 @@ class LiveRun:
     def __exit__(self, *failure: object) -> None:
         self._live.stop()
 
+    def _new_live(self) -> Live:
+        return Live(
+            console=self._console,
+            get_renderable=lambda: render(self.view, self._console),
+            refresh_per_second=PER_SECOND,
+        )
+
 
 def render(view: RunView, console: Console) -> Group:
-    """The whole picture, at most as high as the terminal."""
+    """The whole picture, at most as high as the terminal and never wider."""
     now = time.time()
-    room = max(4, console.height - 6)
-    shown, hidden = _window(view, room)
-    table = Table.grid(padding=(0, 1))
-    for _ in range(5):
-        table.add_column(no_wrap=True, overflow="ellipsis")
-    wide = max((len(_label(step)) for step in shown), default=8)
-    for step in shown:
-        table.add_row(*_row(step, now, console, wide))
-    parts: list[Text | Table] = [_header(view, now), table]
-    if hidden:
-        parts.append(Text(f"  … {hidden:,} more steps", style="dim"))
-    if view.planning or view.status is None:
-        parts.append(_footer(view))
+    width = max(20, console.width)
+    with view.lock:
+        shown, hidden = _window(view, room=max(3, console.height - 6))
+        parts: list[RenderableType] = [_header(view, now)]
+        parts += _rows(shown, now, width)
+        if hidden:
+            parts.append(_line(f"  … {hidden:,} more steps", style="dim"))
+        if view.planning or view.status is None:
+            parts.append(_footer(view))
     return Group(*parts)
 
 
 def _window(view: RunView, room: int) -> tuple[list[StepView], int]:
-    """The steps that are shown: all if they fit, else what runs, failed, or just ended."""
+    """The steps that are shown: all if they fit, else what failed, runs, or has just ended."""
     if len(view.steps) <= room:
         return list(view.steps.values()), 0
     chosen: dict[str, StepView] = {}
+    # The first failures say most, and so do the calls that have run the longest. Neither may
+    # crowd out the other, or the latest results.
+    third = max(1, room // 3)
     groups: tuple[Iterable[StepView], ...] = (
-        view.failed.values(),
-        view.running.values(),
+        islice(view.failed.values(), third),
+        islice(view.running.values(), third),
         reversed(view.recent),
+        view.running.values(),
+        view.failed.values(),
     )
     for group in groups:
         for step in group:
             if len(chosen) >= room:
                 break
-            if step.id in view.steps:
-                chosen.setdefault(step.id, step)
+            if view.steps.get(step.id) is step:
+                chosen[step.id] = step
     ordered = sorted(chosen.values(), key=lambda step: step.started or float("inf"))
     return ordered, len(view.steps) - len(chosen)
+
+
+def _rows(steps: list[StepView], now: float, width: int) -> Iterable[Text]:
+    """A line for each step: state, id, tool, time, and what there is to say."""
+    labels = [_label(step) for step in steps]
+    tools = [one_line(step.tool, 24) if width >= NARROW else "" for step in steps]
+    label_width = min(max(map(cell_len, labels), default=0), max(10, width // 3))
+    tool_width = max(map(cell_len, tools), default=0)
+    for step, label, tool in zip(steps, labels, tools, strict=True):
+        glyph = GLYPHS[step.look]
+        if step.look == "running":
+            glyph = FRAMES[int(now * PER_SECOND) % len(FRAMES)]
+        elapsed = step.elapsed(now)
+        row = _line(f" {glyph} ", style=STYLES[step.look])
+        row.append(_fitted(label, label_width), style="default")
+        if tool_width:
+            row.append(f" {_fitted(tool, tool_width)}", style="dim")
+        row.append(f" {'' if elapsed is None else seconds(elapsed):>8}  ", style="dim")
+        row.append(_notes(step, width), style="red" if step.look == "failed" else "dim")
+        yield row
 
 
 def _label(step: StepView) -> str:
     """The id, indented by how far down the DAG the step stands."""
     indent = "  " * (min(step.depth, MOST_INDENT) - 1) + "└ " if step.depth else ""
-    return indent + one_line(step.id, 28)
+    return indent + one_line(step.id, 40)
 
 
-def _row(step: StepView, now: float, console: Console, wide: int) -> tuple[Text, ...]:
-    glyph, style = GLYPHS[step.look]
-    if step.look == "running":
-        glyph = FRAMES[int(now * PER_SECOND) % len(FRAMES)]
-    elapsed = step.elapsed(now)
+def _fitted(text: str, cells: int) -> str:
+    """`text` in exactly `cells` columns."""
+    if cell_len(text) > cells:
+        return set_cell_size(text, cells - 1) + "…"
+    return set_cell_size(text, cells)
+
+
+def _notes(step: StepView, width: int) -> str:
     notes: list[str] = []
     if step.total:
-        notes.append(f"{step.done}/{step.total}")
+        notes.append(f"{step.done:,}/{step.total:,}")
     if step.retries:
         notes.append(f"{step.retries} retr{'y' if step.retries == 1 else 'ies'}")
-    if step.error is not None and step.look != "skipped":
-        notes.append(one_line(str(step.error), max(20, console.width - wide - 40)))
-    elif step.error is not None:
-        notes.append(step.error.code)
+    if step.error is not None:
+        # Why it was skipped or cancelled stands elsewhere: at the step that failed, at the end.
+        whole = step.look == "failed"
+        notes.append(one_line(str(step.error), width) if whole else step.error.code)
     elif step.needs and step.look == "planned":
         notes.append("after " + ", ".join(step.needs[:4]) + (" …" if len(step.needs) > 4 else ""))
-    return (
-        Text(f" {glyph}", style=style),
-        Text(_label(step).ljust(wide)),
-        Text(one_line(step.tool, 24), style="dim"),
-        Text("" if elapsed is None else seconds(elapsed), style="dim", justify="right"),
-        Text("  ".join(notes), style="red" if step.look == "failed" else "dim"),
-    )
+    return "  ".join(notes)
 
 
 def _header(view: RunView, now: float) -> Text:
-    done = view.counts["succeeded"]
-    header = Text()
-    if view.planning and not view.steps:
-        header.append("planning… ", style="bold cyan")
-    elif view.planning:
-        header.append(f"planning… {len(view.steps)} steps ", style="bold cyan")
+    header = _line("")
+    if view.planning:
+        count = f" {len(view.steps):,} steps" if view.steps else ""
+        header.append(f"planning…{count} ", style="bold cyan")
     else:
-        header.append(f"{done}/{len(view.steps)} steps ", style="bold")
+        done = f"{view.counts['succeeded']:,}/{len(view.steps):,} steps "
+        header.append(done, style="bold")
+    for look in COUNTED:
+        if view.counts[look]:
+            header.append(f" {view.counts[look]:,} {look} ", style=STYLES[look])
     if view.started is not None:
-        header.append(f"{seconds(now - view.started)} ", style="dim")
+        header.append(f" {seconds(max(0.0, now - view.started))} ", style="dim")
     extras = [
         f"{view.usage.total_tokens:,} tokens" if view.usage.total_tokens else "",
         f"{view.repairs} repair{'s' if view.repairs > 1 else ''}" if view.repairs else "",
         f"replan {view.replans}" if view.replans else "",
-        harmless(view.model or ""),
+        one_line(view.model or "", 40),
     ]
-    header.append("  ".join(extra for extra in extras if extra), style="dim")
+    header.append(" " + "  ".join(extra for extra in extras if extra), style="dim")
     return header
 
 
 def _footer(view: RunView) -> Text:
     if view.asking:
-        return Text(f"waiting for approval of {', '.join(view.asking[:5])}", style="magenta")
-    return Text("Ctrl-C stops the run", style="dim")
+        return _line(f"waiting for approval of {', '.join(view.asking[:5])}", style="magenta")
+    return _line("Ctrl-C stops the run", style="dim")
 
 
-def seconds(elapsed: float) -> str:
-    """A duration for people."""
-    if elapsed < 1:
-        return f"{elapsed * 1000:.0f} ms"
-    if elapsed < 60:
-        return f"{elapsed:.1f} s"
-    minutes, rest = divmod(int(elapsed), 60)
-    return f"{minutes}:{rest:02} min"
+def _line(text: str, style: str = "") -> Text:
+    """The beginning of a line that is cut at the edge of the terminal."""
+    line = Text(no_wrap=True, overflow="ellipsis", end="\n")
+    return line.append(text, style=style or None)

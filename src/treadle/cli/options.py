@@ -102,13 +102,14 @@ def load_tools(spec: str) -> Sequence[Any]:
         sys.path.insert(0, here)
     try:
         value = getattr(importlib.import_module(module_name), attribute)
+        found = value() if callable(value) and not _is_tool(value) else value
+        items = list(found) if isinstance(found, list | tuple) else [found]
     except TreadleError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # Whatever a module does while it is imported; a script without a guard ends the process.
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError("bad_tools_option", f"--tools {spec}: {reason}") from error
-    found = value() if callable(value) and not _is_tool(value) else value
-    items = list(found) if isinstance(found, list | tuple) else [found]
     for item in items:
         if not _is_tool(item):
             raise ConfigError(

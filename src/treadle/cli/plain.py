@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treadle.cli.harmless import one_line
-from treadle.cli.live import GLYPHS, seconds
+from treadle.cli.looks import GLYPHS, seconds
 from treadle.cli.output import print_note
 from treadle.cli.run_view import RunView
 from treadle.core.events import (
@@ -11,6 +11,7 @@ from treadle.core.events import (
     Event,
     PlanningStarted,
     RepairRequested,
+    RunFinished,
     StepFinished,
     StepRetrying,
     StepStarted,
@@ -25,6 +26,7 @@ class PlainRun:
 
     def __init__(self) -> None:
         self.view = RunView()
+        self._wrong = 0
 
     def take(self, event: Event) -> None:
         """Fold in an event and write its line, if it has one."""
@@ -33,31 +35,51 @@ class PlainRun:
         if line is not None:
             print_note(line)
 
+    def abandon(self) -> None:
+        """Nothing to put in order."""
+
     def _line(self, event: Event) -> str | None:
-        few = len(self.view.steps) <= MOST_LINES
         match event:
             case PlanningStarted():
                 again = f" (replan {event.replan})" if event.replan else ""
-                return f"planning with {event.model}{again}"
+                return f"planning with {one_line(event.model)}{again}"
             case RepairRequested():
                 codes = ", ".join(sorted({error.code for error in event.errors}))
-                return f"repair {event.attempt}: {codes}"
-            case StepStarted() if few:
+                return f"repair {event.attempt}: {one_line(codes)}"
+            case StepStarted() if self._is_small:
                 step = self.view.steps[event.step_id]
-                return f"> {step.id}: {step.tool}"
-            case StepRetrying():
+                return f"> {step.id}: {one_line(step.tool)}"
+            case StepRetrying() if self._is_worth_a_line():
                 return (
                     f"~ {event.step_id}: again in {event.delay:g} s: {one_line(str(event.error))}"
                 )
-            case StepFinished() if few or event.status == "failed":
-                return self._ended(event)
+            case StepFinished():
+                went_wrong = event.status == "failed" and self._is_worth_a_line()
+                return self._ended(event) if self._is_small or went_wrong else None
             case ApprovalRequested():
                 return f"? approval needed: {', '.join(event.step_ids[:20])}"
+            case RunFinished() if not self._is_small:
+                return self._summary(event)
         return None
+
+    @property
+    def _is_small(self) -> bool:
+        return len(self.view.steps) <= MOST_LINES
+
+    def _is_worth_a_line(self) -> bool:
+        """Whether one more line about what went wrong is still read by anybody."""
+        self._wrong += 1
+        return self._is_small or self._wrong <= MOST_LINES
 
     def _ended(self, event: StepFinished) -> str:
         step = self.view.steps[event.step_id]
         elapsed = step.elapsed(event.at)
         took = "" if elapsed is None else f" ({seconds(elapsed)})"
         reason = "" if event.error is None else f": {one_line(str(event.error), 300)}"
-        return f"{GLYPHS[event.status][0]} {step.id}: {event.status}{took}{reason}"
+        return f"{GLYPHS[event.status]} {step.id}: {event.status}{took}{reason}"
+
+    def _summary(self, event: RunFinished) -> str:
+        counts = [f"{count:,} {look}" for look, count in self.view.counts.items() if count]
+        began = event.at if self.view.started is None else self.view.started
+        took = seconds(max(0.0, event.at - began))
+        return f"{len(self.view.steps):,} steps: {', '.join(counts)} ({took})"

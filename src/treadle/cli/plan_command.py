@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 
 from treadle.cli.harmless import harmless
 from treadle.cli.options import CommonOptions, make_runtime
-from treadle.cli.output import print_json, write_stdout
+from treadle.cli.output import print_json, stdout_is_terminal, write_stdout
 
 
 class Format(StrEnum):
@@ -30,5 +29,5 @@ async def show_plan(task: str, form: Format, options: CommonOptions) -> int:
         return 0
     draw = {Format.TREE: to_tree, Format.MERMAID: to_mermaid, Format.DOT: to_dot}[form]
     text = draw(plan)
-    write_stdout(harmless(text) if sys.stdout.isatty() else text)
+    write_stdout(harmless(text) if stdout_is_terminal() else text)
     return 0

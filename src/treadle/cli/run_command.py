@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from treadle.cli.answer import print_outcome
 from treadle.cli.approval import ask_at_terminal
 from treadle.cli.follow import INTERRUPTED, follow
-from treadle.cli.live import LiveRun
 from treadle.cli.options import CommonOptions, make_runtime
 from treadle.cli.output import print_json
 from treadle.cli.plain import PlainRun
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from treadle.executor.result import RunResult
     from treadle.planner.plan import Plan
 
-MAX_PLAN_BYTES = 256 * 1024 * 1024
+MAX_PLAN_BYTES = 64 * 1024 * 1024
+MAX_TASK_BYTES = 8 * 1024 * 1024
+"""Bytes that are read from stdin; the planner has its own, smaller limit."""
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "waiting": 3, "cancelled": INTERRUPTED}
 BAD_INPUT = frozenset({"empty_task", "task_too_long"})
@@ -43,7 +45,7 @@ async def run_plan(plan: Plan, options: CommonOptions) -> int:
 
 
 async def _run(work: str | Plan, options: CommonOptions) -> RunResult:
-    if options.json or not sys.stderr.isatty():
+    if options.json or not _can_redraw():
         result = await _follow_plainly(work, options)
     else:
         result = await _follow_live(work, options)
@@ -64,12 +66,19 @@ async def _follow_plainly(work: str | Plan, options: CommonOptions) -> RunResult
 async def _follow_live(work: str | Plan, options: CommonOptions) -> RunResult:
     from rich.console import Console
 
+    from treadle.cli.live import LiveRun
+
     live = LiveRun(Console(stderr=True))
     approve = ask_at_terminal(live.pause, live.resume) if options.interactive else None
     async with make_runtime(options, approve=approve) as runtime:
         _check(work, runtime.tools)
         with live:
             return await follow(runtime.stream(work), live)
+
+
+def _can_redraw() -> bool:
+    """Whether stderr is a terminal that lets a picture be drawn over."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def _check(work: str | Plan, tools: object) -> None:
@@ -84,10 +93,11 @@ def _check(work: str | Plan, tools: object) -> None:
 
 
 def read_task(argument: str) -> str:
-    """The task; `-` reads stdin. Raises InputError (`bad_encoding`)."""
-    data = (
-        sys.stdin.buffer.read() if argument == "-" else argument.encode("utf-8", "surrogateescape")
-    )
+    """The task; `-` reads stdin. Raises InputError (`bad_encoding`, `task_too_long`)."""
+    if argument == "-":
+        data = _read(sys.stdin.buffer, MAX_TASK_BYTES, "task_too_long", "the task")
+    else:
+        data = argument.encode("utf-8", "surrogateescape")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -103,16 +113,24 @@ def read_plan(argument: str) -> Plan:
     from treadle.planner.plan import Plan
 
     if argument == "-":
-        return Plan.from_json(sys.stdin.buffer.read(MAX_PLAN_BYTES))
+        return Plan.from_json(_read(sys.stdin.buffer, MAX_PLAN_BYTES, "file_too_large", "stdin"))
     path = Path(argument)
     try:
         if path.is_dir():
             raise InputError("is_a_directory", f"{path} is a folder; name a plan file")
-        if path.stat().st_size > MAX_PLAN_BYTES:
-            raise InputError("file_too_large", f"{path} has more than {MAX_PLAN_BYTES:,} bytes")
-        return Plan.from_json(path.read_bytes())
+        with path.open("rb") as file:
+            data = _read(file, MAX_PLAN_BYTES, "file_too_large", str(path))
     except FileNotFoundError:
         raise InputError("file_not_found", f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError("file_unreadable", f"{path}: {reason}") from None
+    return Plan.from_json(data)
+
+
+def _read(source: BinaryIO, most: int, code: str, name: str) -> bytes:
+    """All of `source`. Raises InputError (`code`) above `most` bytes: a device has no end."""
+    data = source.read(most + 1)
+    if len(data) > most:
+        raise InputError(code, f"{name} has more than {most:,} bytes")
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -9,7 +10,6 @@ from typing import Literal, TypeAlias
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo
 from treadle.core.events import (
-    AnswerDelta,
     ApprovalAnswered,
     ApprovalRequested,
     Event,
@@ -63,9 +63,14 @@ class StepView:
 
 
 class RunView:
-    """The state of a run, event by event."""
+    """The state of a run, event by event.
+
+    lock: held while an event is folded in. Whoever reads from another thread (a screen does, to
+        draw at its own pace) holds it meanwhile.
+    """
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self.steps: dict[str, StepView] = {}
         self.counts: Counter[Look] = Counter()
         self.running: dict[str, StepView] = {}
@@ -78,19 +83,18 @@ class RunView:
         self.repairs = 0
         self.usage = Usage()
         self.asking: tuple[str, ...] = ()
-        self.answer = ""
         self.status: RunStatus | None = None
         self.error: ErrorInfo | None = None
 
     def take(self, event: Event) -> None:
         """Fold in the next event."""
+        with self.lock:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         match event:
             case StepPlanned():
-                before = (self.steps[need].depth + 1 for need in event.needs if need in self.steps)
-                self.steps[event.step_id] = StepView(
-                    event.step_id, event.tool, event.needs, max(before, default=0)
-                )
-                self.counts["planned"] += 1
+                self._planned(event)
             case StepStarted():
                 step = self.steps[event.step_id]
                 step.started = step.started if step.started is not None else event.at
@@ -104,8 +108,7 @@ class RunView:
             case StepFinished():
                 self._finished(self.steps[event.step_id], event)
             case StepDropped():
-                step = self.steps.pop(event.step_id)
-                self.counts[step.look] -= 1
+                self._forget(self.steps.pop(event.step_id))
             case _:
                 self._take_run_event(event)
 
@@ -125,12 +128,26 @@ class RunView:
                 self.asking = event.step_ids
             case ApprovalAnswered():
                 self.asking = ()
-            case AnswerDelta():
-                self.answer += event.text
             case RunWaiting():
                 self.status = "waiting"
             case RunFinished():
                 self.status, self.error, self.planning = event.status, event.error, False
+
+    def _planned(self, event: StepPlanned) -> None:
+        before = self.steps.get(event.step_id)
+        if before is not None:
+            # A patch has changed a step that had not started.
+            self._forget(before)
+        depths = (self.steps[need].depth + 1 for need in event.needs if need in self.steps)
+        self.steps[event.step_id] = StepView(
+            event.step_id, event.tool, event.needs, max(depths, default=0)
+        )
+        self.counts["planned"] += 1
+
+    def _forget(self, step: StepView) -> None:
+        self.counts[step.look] -= 1
+        self.running.pop(step.id, None)
+        self.failed.pop(step.id, None)
 
     def _finished(self, step: StepView, event: StepFinished) -> None:
         step.finished, step.error = event.at, event.error

@@ -1,7 +1,11 @@
 """The chat where there is no terminal: lines in, answers out."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +76,30 @@ def test_a_model_that_is_not_there_is_an_error_of_the_turn(pipe: Pipe) -> None:
     assert done.returncode == 0
     assert "error: model_unreachable" in done.stderr.decode()
     assert b"1 model call, 0 tokens" in done.stdout
+
+
+def test_ctrl_c_ends_it_with_all_that_was_to_come(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    arguments = ["chat", "--tools", "bells:TOOLS", "--model"]
+    with ScriptedOpenAIServer(replies(plan("nap", seconds=600))) as server:
+        with subprocess.Popen(
+            [sys.executable, "-m", "treadle", *arguments, f"{server.base_url}#m"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env={**os.environ, **environment},
+        ) as process:
+            assert process.stdin is not None
+            process.stdin.write(b"rest\nrest again\n")
+            process.stdin.flush()
+            deadline = time.monotonic() + 15
+            while not (folder / "napping").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=15)
+        assert (process.returncode, out) == (130, b"")
+        assert b"Traceback" not in err
+        assert len(server.requests) == 1

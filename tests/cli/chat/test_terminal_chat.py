@@ -38,7 +38,8 @@ def test_ctrl_c_stops_the_run_and_not_the_session(chat: Open, folder: Path) -> N
         terminal.ready()
         terminal.enter("rest for a while")
         terminal.until((folder / "napping").exists)
-        terminal.shows("Ctrl-C stops the run")
+        terminal.shows("✓ quick")
+        assert "Ctrl-C stops the run" in terminal.text
         terminal.send("typed meanwhile")
         terminal.send("\x03\x03")
         terminal.shows("stopped; 1 of 2 steps were done:")
@@ -120,6 +121,13 @@ def test_history_goes_on_in_the_next_session(chat: Open, tmp_path: Path) -> None
     second.shows("> what is 2 + 2")
     second.send("\r")
     second.shows("2 + 2 = 4")
+    second.ready()
+    second.send("\x12what")
+    second.shows("> what is 2 + 2", 2)
+    second.send("\r")
+    second.shows("> what is 2 + 2", 2)
+    second.send("\r")
+    second.shows("2 + 2 = 4", 2)
 
 
 def test_a_call_that_changes_things_asks_first(chat: Open, folder: Path) -> None:

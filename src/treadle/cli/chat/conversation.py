@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from treadle.agents.session import ChatSession
 from treadle.cli.chat.commands import run_command
 from treadle.cli.chat.describe import calls_text
-from treadle.cli.chat.interrupts import on_signal, silent_keys
+from treadle.cli.chat.interrupts import Stopped, on_signal, silent_keys
 from treadle.cli.chat.outcome import show_outcome
 from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
@@ -54,7 +55,10 @@ class Conversation:
         self._confirm = confirm
 
     async def take(self, entry: str) -> None:
-        """Carry out what was typed: a command or a task. No failure ends the conversation."""
+        """Carry out what was typed: a command or a task. No failure ends the conversation.
+
+        Raises Stopped where there is nobody who could go on after a Ctrl-C.
+        """
         try:
             parsed = parse_entry(entry)
             if not isinstance(parsed, str):
@@ -62,6 +66,8 @@ class Conversation:
             elif parsed:
                 await self._turn(parsed)
         except TreadleError as error:
+            if isinstance(error, Stopped) and self._confirm is None:
+                raise
             self.screen.error(error)
 
     async def use_model(self, spec: str) -> None:
@@ -84,13 +90,14 @@ class Conversation:
         show_outcome(result, self.screen, view.streamed)
 
     async def _follow(self, run: RunStream, view: TurnView) -> RunResult:
-        """Show the run until it ends or waits. Ctrl-C stops it."""
+        """Show the run until it ends or waits. Ctrl-C stops it; over a pipe, everything."""
 
         def stop(times: int) -> None:
             view.stopping(times)
             run.cancel()
 
-        with silent_keys(), view, on_signal(signal.SIGINT, stop):
+        keys = nullcontext() if self._confirm is None else on_signal(signal.SIGINT, stop)
+        with silent_keys(), view, keys:
             async with run:
                 async for event in run:
                     view.take(event)

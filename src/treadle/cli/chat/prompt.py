@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, get_common_complete_suffix
-from prompt_toolkit.filters import has_completions
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_completions, has_focus
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
@@ -83,8 +84,10 @@ def _continuation(width: int, line: int, wrapped: int) -> FormattedText:
 
 def _bindings(completer: Completer) -> KeyBindings:
     bindings = KeyBindings()
+    # Not while the history is searched (Ctrl-R): these keys mean something else there.
+    editing = has_focus(DEFAULT_BUFFER)
 
-    @bindings.add("enter")
+    @bindings.add("enter", filter=editing)
     def send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         menu = buffer.complete_state
@@ -101,7 +104,7 @@ def _bindings(completer: Completer) -> KeyBindings:
         else:
             buffer.validate_and_handle()
 
-    @bindings.add("tab")
+    @bindings.add("tab", filter=editing)
     def complete(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         menu = buffer.complete_state
@@ -118,11 +121,11 @@ def _bindings(completer: Completer) -> KeyBindings:
             buffer.insert_text(get_common_complete_suffix(buffer.document, found))
             buffer.start_completion()
 
-    @bindings.add("escape", "enter")
+    @bindings.add("escape", "enter", filter=editing)
     def new_line(event: KeyPressEvent) -> None:
         event.current_buffer.newline(copy_margin=False)
 
-    @bindings.add("escape", filter=has_completions, eager=False)
+    @bindings.add("escape", filter=editing & has_completions)
     def close_menu(event: KeyPressEvent) -> None:
         event.current_buffer.cancel_completion()
 
