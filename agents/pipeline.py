@@ -29,14 +29,14 @@ from treadle.core.model_call import ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.node import Node, State
-from treadle.executor.stored import keep, load
+from treadle.executor.stored import load
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
 from treadle.planner.llm_planner import LLMPlanner, check_task
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
 from treadle.tools import ToolRegistry
-from treadle.tools.artifacts import ArtifactStore, as_json
+from treadle.tools.artifacts import ArtifactStore
 
 _STATUS: dict[State, RunStatus] = {
     State.SUCCEEDED: "succeeded",
@@ -319,7 +319,8 @@ class Pipeline:
                 self._on_answer(self._answer)
         if self._output_adapter is not None:
             self._answer = await self._typed(self._answer, self._output_adapter)
-        self._shown = Payload(as_json(keep(self._settled.artifacts, self._answer)))
+        # Whole, however long: it is what was asked for.
+        self._shown = Payload(self._answer)
 
     def _announce(self, plan: Plan) -> None:
         self.log.append(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +16,9 @@ from treadle.core.json_value import JsonValue, compact_json
 
 THRESHOLD = 128 * 1024
 """Characters of JSON above which an output becomes an artifact."""
+
+KEEP_DAYS = 30
+"""Days that an artifact is kept in a folder that stays."""
 
 _PREVIEW = 500
 
@@ -44,12 +49,14 @@ Kept: TypeAlias = "JsonValue | Artifact"
 class ArtifactStore:
     """Keeps outputs by content in `folder`; a private temporary folder by default.
 
-    A temporary folder goes with `close`; a given one stays.
+    A temporary folder goes with `close`; a given one stays, and what has not been stored anew in
+    it for KEEP_DAYS is deleted when the store first writes.
     """
 
     def __init__(self, folder: Path | None = None, threshold: int = THRESHOLD) -> None:
         self._folder = folder
         self._temporary: Path | None = None
+        self._pruned = False
         self._threshold = threshold
 
     def keep(self, value: JsonValue) -> Kept:
@@ -60,8 +67,11 @@ class ArtifactStore:
         data = text.encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(data).hexdigest()
         path = self._place() / f"{digest}.json"
-        if not path.exists():
-            partial = path.with_suffix(".partial")
+        if path.exists():
+            path.touch()  # it is as good as new: see _prune
+        else:
+            # A name of its own: another process may be storing the same value.
+            partial = path.with_suffix(f".{secrets.token_hex(6)}.partial")
             partial.write_bytes(data)
             partial.replace(path)
         shown = value if isinstance(value, str) else text
@@ -82,11 +92,21 @@ class ArtifactStore:
 
     def _place(self) -> Path:
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._pruned:
+                self._pruned = True
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _prune(self._folder)
             return self._folder
         if self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="treadle-artifacts-"))
         return self._temporary
+
+
+def _prune(folder: Path) -> None:
+    oldest = time.time() - KEEP_DAYS * 86_400
+    for path in folder.iterdir():
+        if path.suffix in (".json", ".partial") and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
 
 
 def as_json(kept: Kept) -> JsonValue:

@@ -11,6 +11,7 @@ from treadle.planner.reference import (
     Literal,
     Reference,
     Template,
+    escape,
     parse_value,
     references,
     resolve,
@@ -129,3 +130,67 @@ def test_forms() -> None:
     assert parse_value("x") == Literal("x")
     assert parse_value("${a.b}") == Reference("a", ("b",))
     assert parse_value(" ${a}") == Template((" ", Reference("a")))
+
+
+wire_texts = st.lists(
+    st.sampled_from(["$", "$$", "{", "}", "${a}", "${a.b[-1]['c d']}", "x", "\n", "$${", "100"])
+).map("".join)
+
+
+@given(st.recursive(wire_texts | st.none() | st.booleans() | st.integers(), lambda inner: st.lists(
+    inner, max_size=3) | st.dictionaries(st.sampled_from("xyz"), inner), max_leaves=6))  # fmt: skip
+def test_the_wire_form_round_trips(value: Any) -> None:
+    try:
+        parsed = parse_value(value)
+    except PlanError as error:
+        assert error.code == "bad_reference"
+        return
+    again = to_wire(parsed)
+    assert parse_value(again) == parsed
+    assert to_wire(parse_value(again)) == again
+
+
+@given(st.lists(st.text("$${}ab", max_size=4), min_size=1, max_size=4))
+def test_any_text_can_stand_around_references(texts: list[str]) -> None:
+    """Also a text that ends with `$`: without an escape it would hide the reference."""
+    parts = [escape(text, before_reference=index < len(texts) - 1)
+             for index, text in enumerate(texts)]  # fmt: skip
+    assert value_of("${a.n}".join(parts)) == "5".join(texts) or len("".join(texts)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$$${a.n}", "$5"),
+        ("$$$${a.n}", "$${a.n}"),
+        ("$$$$${a.n}", "$$5"),
+        ("$100 and $$$${x} and ${a.n}$", "$100 and $${x} and 5$"),
+        ("${a.n}${a.n}", "55"),
+        ("${a.n}$${a.n}", "5${a.n}"),
+    ],
+)
+def test_dollars_before_braces(text: str, expected: str) -> None:
+    assert value_of(text) == expected
+
+
+def test_a_message_stays_short_whatever_the_text() -> None:
+    for text in ("${" + "a" * 1_000_000, "${a" + "b" * 1_000_000 + "}", "${\n" * 100):
+        with pytest.raises(PlanError) as caught:
+            parse_value(text)
+        assert caught.value.code == "bad_reference"
+        assert len(str(caught.value)) < 300
+    with pytest.raises(PlanError) as caught:
+        parse_value({"${" + "x" * 1_000_000: 1})
+    assert len(str(caught.value)) < 300
+
+
+def test_many_references_are_found_in_linear_work() -> None:
+    text = "${a.n} $ $${ " * 50_000
+    assert sum(1 for _ in references(parse_value(text))) == 50_000
+    assert parse_value("$" * 500_000) == Literal("$" * 500_000)
+
+
+def test_integers_that_no_text_can_hold() -> None:
+    with pytest.raises(PlanError, match="not_json"):
+        parse_value([10**5_000])
+    assert parse_value(10**4_000) == Literal(10**4_000)

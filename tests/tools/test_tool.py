@@ -1,8 +1,10 @@
 """Tools: schemas from functions, checked arguments, typed outputs, coded failures."""
 
 import asyncio
+import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -211,3 +213,15 @@ def test_artifacts_hold_what_is_large() -> None:
     assert kept.path.exists()
     store.close()
     assert not kept.path.exists()
+
+
+def test_old_artifacts_are_deleted_from_a_folder_that_stays(tmp_path: Path) -> None:
+    old, other = tmp_path / "old.json", tmp_path / "notes.txt"
+    for path in (old, other):
+        path.write_text("0")
+        os.utime(path, (0, 0))
+    kept = ArtifactStore(tmp_path, threshold=10).keep("x" * 100)
+    assert isinstance(kept, Artifact)
+    assert kept.path.exists()
+    assert not old.exists()
+    assert other.exists()

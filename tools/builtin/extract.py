@@ -15,7 +15,9 @@ MAX_SENTENCES = 20_000
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 # Spaces at the start of a line, not \s: over blank lines that would take quadratic time.
-_MARKUP = re.compile(r"^[^\S\n]*(?:#{1,6}[^\S\n].*|[|].*|[-=*_]{3,}[^\S\n]*|<[^>\n]{1,200}>[^\S\n]*)$", re.MULTILINE)
+_MARKUP = re.compile(
+    r"^[^\S\n]*(?:#{1,6}[^\S\n].*|[|].*|[-=*_]{3,}[^\S\n]*|<[^>\n]{1,200}>[^\S\n]*)$", re.MULTILINE
+)
 _BULLET = re.compile(r"^[^\S\n]*(?:[-*+]|\d{1,3}[.)])[^\S\n]+", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]\n]{1,300})\]\([^()\n]{0,500}\)")
 _END = re.compile(r"(?<=[.!?])[\"')\]”’]*\s+|(?<=[。！？])[”’」』）]*\s*|\n\s*\n")
