@@ -18,6 +18,9 @@ interrupted. With `--json`, stdout holds exactly one object, also when the run f
  usage, error?}
 ```
 
+`usage` is `{prompt_tokens, completion_tokens, cached_tokens, total_tokens, model_calls}`, `error`
+is `{code, message, step?}`; `answer` is any JSON value.
+
 A run's status is `succeeded`, `failed`, `cancelled` or `waiting`; a step's is one of these or
 `skipped`. Times are ISO 8601. A step that failed with the policy `value` has both `output` and
 `error`. An output above 128 kB is an artifact: `{artifact, path, bytes, preview}`.

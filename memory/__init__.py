@@ -1,1 +1,1 @@
-"""treadle.memory"""
+"""Memory: what runs leave behind for the next ones. Nothing lives here yet."""

@@ -232,7 +232,7 @@ class _Tracer:
         if twice:
             raise PlanError("invalid_arguments", f"'{tool.name}' got '{min(twice)}' twice")
         options = _options.get()
-        step_id = str(options.get("id") or self._fresh(tool.name))
+        step_id = str(options["id"]) if "id" in options else self._fresh(tool.name)
         document = {
             **options,
             "id": step_id,

@@ -120,7 +120,7 @@ _atoms = st.sampled_from(["${n}", "${s}", "${l}", "${d.ok}", "1", "'it'", "null"
 _conditions = st.recursive(
     _atoms,
     lambda inner: st.builds("({} {} {})".format, inner,
-                            st.sampled_from(["and", "or", "==", "!=", "<", "in", "not in", "is"]),
+                            st.sampled_from(["and", "or", "==", "!=", "<", "in", "not in"]),
                             inner)
     | st.builds("not {}".format, inner) | st.builds("len({})".format, inner),
     max_leaves=6,
@@ -130,7 +130,7 @@ _conditions = st.recursive(
 @given(_conditions)
 def test_conditions_decide_as_python_does(text: str) -> None:
     names = {"n": 5, "s": "it's", "l": [1, 2], "ok": True, "null": None, "true": True}
-    source = text.replace("${d.ok}", "ok").replace(" is ", " == ")
+    source = text.replace("${d.ok}", "ok")
     for name in "nsl":
         source = source.replace("${" + name + "}", name)
     try:

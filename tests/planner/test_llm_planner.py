@@ -10,14 +10,14 @@ from treadle import tool
 from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import ChatDelta, ChatRequest, Finished, Message, TextDelta
 from treadle.core.clock import SystemClock
-from treadle.core.errors import ConfigError, InputError, ModelError, PlanError
+from treadle.core.errors import BudgetExceeded, ConfigError, InputError, ModelError, PlanError
 from treadle.core.event_log import EventLog
 from treadle.core.events import RepairRequested
 from treadle.core.program import Program, current_program
 from treadle.planner import Plan, Step
 from treadle.planner.llm_planner import LLMPlanner
 from treadle.planner.prompt import Prompts
-from treadle.testing import ScriptedModel
+from treadle.testing import ScriptedModel, ToolCalls
 from treadle.tools import ToolRegistry
 
 
@@ -233,3 +233,117 @@ def test_a_value_that_looks_like_a_place_is_not_filled() -> None:
     )
     assert "{remaining}" in filled
     assert "{task}" in filled
+
+
+class Pieces(ScriptedModel):
+    """Streams the pieces of each reply as they are; CUT ends the stream at once."""
+
+    def __init__(self, replies: list[Any]) -> None:
+        super().__init__([])
+        self.replies = iter(replies)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatDelta]:
+        self.requests.append(request)
+        reply: Any = next(self.replies)(request)
+        for piece in reply.text.split("|"):
+            if piece == "CUT":
+                return
+            yield TextDelta(piece)
+        yield Finished("stop")
+
+
+def cut(text: str) -> Any:
+    return lambda request: ToolCalls((), text + "|CUT")
+
+
+async def test_a_stream_cut_behind_the_plan_costs_nothing() -> None:
+    model = Pieces([cut('{"steps": [], "answer": "x"}|```')])
+    parts = [part async for part in LLMPlanner(model, Prompts()).stream("do it", TOOLS)]
+    assert isinstance(parts[-1], Plan)
+    assert len(model.requests) == 1
+
+
+async def test_a_stream_cut_inside_the_plan_is_completed() -> None:
+    first = '{"steps": [{"id": "a", "tool": "look", "args": {"topic": "x"}}, {"id": "b"'
+    whole = first.removesuffix(', {"id": "b"') + '], "answer": "${a}"}'
+    model = Pieces([cut(first), lambda request: ToolCalls((), whole)])
+    parts = [part async for part in LLMPlanner(model, Prompts()).stream("do it", TOOLS)]
+    assert [part.id for part in parts if isinstance(part, Step)] == ["a"], "not said twice"
+    assert len(model.requests) == 2
+
+
+async def test_a_chain_behind_a_broken_step_is_kept_and_not_asked_for() -> None:
+    chain = [{**GOOD, "tool": "ad"}, NEXT, {**NEXT, "id": "c", "args": {"a": "${b}", "b": 1}}]
+    steps, plan, model, log = await planned([{"steps": chain, "answer": "${c}"}, {"steps": [GOOD]}])
+    assert [step.id for step in steps] == ["a", "b", "c"]
+    assert repairs(log) == [["unknown_tool"]]
+    assert "stay as they are: b, c." in model.requests[1].messages[-1].content
+    assert plan.wire()["answer"] == "${c}"
+
+
+async def test_a_repair_that_comes_in_an_unfortunate_order() -> None:
+    last = {"id": "c", "tool": "add", "args": {"a": "${a}", "b": "${b}"}}
+    broken = [{**each, "tool": "nope"} for each in (GOOD, NEXT, last)]
+    steps, _, _, log = await planned([{"steps": broken}, {"steps": [NEXT, last, GOOD]}])
+    assert [step.id for step in steps] == ["a", "b", "c"]
+    assert repairs(log) == [["unknown_tool"] * 3]
+
+
+async def test_a_repair_may_say_everything_again() -> None:
+    truncated = '{"steps": [' + str(GOOD).replace("'", '"') + ","
+    steps, _, _, log = await planned([truncated, {"steps": [GOOD, NEXT], "answer": "${b}"}])
+    assert [step.id for step in steps] == ["a", "b"]
+    assert repairs(log) == [["plan_truncated"]]
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2, 4])
+async def test_repairs_are_counted_and_reported(allowed: int) -> None:
+    log = EventLog("run", SystemClock())
+    token = current_program.set(Program("run", BudgetMeter(Budget(), SystemClock()), log))
+    model = ScriptedModel([{"steps": [{**GOOD, "tool": "fly"}]}] * 9)
+    try:
+        with pytest.raises(PlanError, match="unknown_tool"):
+            async for _ in LLMPlanner(model, Prompts(), max_repairs=allowed).stream("do it", TOOLS):
+                pass
+    finally:
+        current_program.reset(token)
+    asked = [event for event in log.events if isinstance(event, RepairRequested)]
+    assert [event.attempt for event in asked] == list(range(1, allowed + 1))
+    assert all(event.errors[0].step_id == "a" for event in asked)
+    purposes = [request.hint.purpose for request in model.requests if request.hint]
+    assert purposes == ["plan"] + ["repair"] * allowed
+
+
+async def test_the_budget_refuses_a_repair() -> None:
+    meter = BudgetMeter(Budget(tokens=1), SystemClock())
+    token = current_program.set(Program("run", meter, EventLog("run", SystemClock())))
+    model = ScriptedModel(["no plan at all", {"steps": []}])
+    try:
+        with pytest.raises(BudgetExceeded):
+            async for _ in LLMPlanner(model, Prompts()).stream("do it", TOOLS):
+                pass
+    finally:
+        current_program.reset(token)
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 10_000])
+async def test_prose_and_fences_around_a_plan(chunk: int) -> None:
+    text = 'I use {tools}:\n```json\n{"steps": [], "answer": "x"}\n```\nDone {ok}.'
+    model = ScriptedModel([text], chunk=chunk)
+    parts = [part async for part in LLMPlanner(model, Prompts()).stream("do it", TOOLS)]
+    assert len(parts) == 1
+    assert len(model.requests) == 1
+
+
+async def test_a_second_plan_is_asked_about() -> None:
+    text = '{"steps": [], "answer": "x"} or {"steps": [], "answer": "y"}'
+    _, plan, _, log = await planned([text, {"steps": [], "answer": "y"}])
+    assert repairs(log) == [["second_plan"]]
+    assert plan.wire()["answer"] == "y"
+
+
+async def test_a_broken_reply_is_not_shown_again_at_full_length() -> None:
+    broken = {"steps": [{**GOOD, "id": "x" * 500_000}]}
+    _, _, model, _ = await planned([broken, {"steps": [GOOD]}])
+    assert sum(len(message.content) for message in model.requests[1].messages[2:]) < 40_000

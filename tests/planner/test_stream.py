@@ -245,10 +245,10 @@ def test_white_space_without_an_end_before_the_first_key() -> None:
 def test_numbers_without_end_name_the_syntax(number: str) -> None:
     text = '{"steps": [{"id": "a"}, {"id": "b", "args": {"x": ' + number + "}}]}"
     stream = PlanStream()
-    for char in text[:-3]:
+    for char in text[:-4]:
         stream.feed(char)
     with pytest.raises(PlanError) as caught:
-        stream.feed(text[-3:])
+        stream.feed(text[-4:])
     assert caught.value.code == "plan_syntax"
     assert stream.steps == 1
 

@@ -7,15 +7,19 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from treadle.core.errors import ToolError
+from treadle.core.threads import run_in_thread
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """From a host name and a port to its addresses."""
 
 RESOLVE_SECONDS = 10.0
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,8 @@ class HostPolicy:
     allowed: tuple[str, ...]
     resolve: Resolve
 
-    async def address_of(self, host: str, port: int) -> str:
-        """The address to connect to, and to no other.
+    async def addresses_of(self, host: str, port: int) -> tuple[str, ...]:
+        """The addresses to connect to, in this order, and to no others.
 
         Raises ToolError: `host_not_allowed`, `address_not_allowed`, `http_unreachable`.
         """
@@ -42,7 +46,7 @@ class HostPolicy:
                 f"'{host}' is not among the allowed hosts; allow it with --allow-host {host}",
             )
         if literal is not None:
-            return str(literal)
+            return (str(literal),)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 addresses = await self.resolve(name, port)
@@ -50,9 +54,13 @@ class HostPolicy:
             raise ToolError(
                 "http_unreachable", f"'{host}' cannot be resolved: {error}", retryable=True
             ) from None
-        for address in addresses:
-            if _is_public(address) or (name == "localhost" and _is_loopback(address)):
-                return address
+        fit = tuple(
+            address
+            for address in addresses
+            if _is_public(address) or (name == "localhost" and _is_loopback(address))
+        )
+        if fit:
+            return fit
         raise ToolError(
             "address_not_allowed",
             f"'{host}' resolves to {', '.join(addresses) or 'nothing'}, which is not public; allow "
@@ -62,8 +70,8 @@ class HostPolicy:
 
 async def system_resolve(host: str, port: int) -> list[str]:
     """The addresses that the system knows for `host`."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Not the loop's own: its threads would keep the process alive until the resolver gives up.
+    found = await run_in_thread(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     return list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
 
 
@@ -117,7 +125,21 @@ def _unmapped(address: Address) -> Address:
 
 def _is_public(address: str) -> bool:
     parsed = _unmapped(ipaddress.ip_address(address))
-    return parsed.is_global and not parsed.is_multicast
+    if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:
+        # NAT64 addresses count as reserved: they are as public as what they translate to.
+        if isinstance(parsed, ipaddress.IPv4Address) or parsed not in _NAT64:
+            return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return all(inner.is_global for inner in _carried(parsed))
+    return True
+
+
+def _carried(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that a translating or tunnelling IPv6 address leads to."""
+    carried = [address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [each for each in carried if each is not None]
 
 
 def _is_loopback(address: str) -> bool:
