@@ -50,9 +50,21 @@ def raised_codes() -> set[str]:
     return codes
 
 
+def documented_codes() -> set[str]:
+    page = (ROOT / "docs/errors.md").read_text("utf-8")
+    return set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
+
+
 def test_every_error_code_is_documented() -> None:
-    documented = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/errors.md").read_text(), re.M))
-    assert raised_codes() - documented == set()
+    assert raised_codes() - documented_codes() == set()
+
+
+def test_every_documented_code_exists() -> None:
+    paths = (path for folder in SOURCES for path in (ROOT / folder).rglob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in paths)
+    made_from_a_status = {"run_failed", "run_cancelled", "run_waiting"}
+    gone = {code for code in documented_codes() if f'"{code}"' not in sources}
+    assert gone - made_from_a_status == set()
 
 
 def test_the_command_line_page_is_generated() -> None:

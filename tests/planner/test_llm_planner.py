@@ -283,7 +283,7 @@ async def test_a_chain_behind_a_broken_step_is_kept_and_not_asked_for() -> None:
 
 async def test_a_repair_that_comes_in_an_unfortunate_order() -> None:
     last = {"id": "c", "tool": "add", "args": {"a": "${a}", "b": "${b}"}}
-    broken = [{**each, "tool": "nope"} for each in (GOOD, NEXT, last)]
+    broken = [{"id": each, "tool": "nope", "args": {}} for each in "abc"]
     steps, _, _, log = await planned([{"steps": broken}, {"steps": [NEXT, last, GOOD]}])
     assert [step.id for step in steps] == ["a", "b", "c"]
     assert repairs(log) == [["unknown_tool"] * 3]

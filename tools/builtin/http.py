@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
+from treadle.core.threads import run_in_thread
 from treadle.tools.builtin.host_policy import HostPolicy, Resolve, host_policy
 from treadle.tools.builtin.page_text import read_page
 from treadle.tools.decorator import tool
@@ -26,6 +28,14 @@ MAX_REDIRECTS = 5
 TOTAL_SECONDS = 20.0
 
 _HOST = re.compile(r"[\w.:\[\]-]+")
+_ENCODINGS = frozenset({"gzip", "deflate", "identity"})
+_CHARSET = re.compile(
+    r"utf-?8|utf-?16|utf-?32|us-ascii|ascii|latin-?1|iso-?8859|iso2022|windows-|cp\d|koi8|mac"
+    r"|shift|sjis|euc|gb|big5|hz|tis-620",
+    re.IGNORECASE,
+)
+"""Codecs of texts: among the others are some that take quadratic time or raise errors."""
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss",
             "application/atom", "application/javascript", "application/x-ndjson")  # fmt: skip
@@ -71,13 +81,16 @@ async def _fetch(url: str, policy: HostPolicy) -> Page:
     target = _parse(url)
     limits = httpx.Timeout(TOTAL_SECONDS, connect=10.0)
     # trust_env=False: a proxy from the environment would connect on our behalf, unchecked.
-    async with httpx.AsyncClient(trust_env=False, timeout=limits, http2=False) as client:
+    # No kept connections: two names at one address would share the one made for the first.
+    once = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(trust_env=False, timeout=limits, limits=once) as client:
         for _ in range(MAX_REDIRECTS + 1):
             status, headers, body = await _get(client, target, policy)
             location = headers.get("location")
             if status not in _REDIRECTS or location is None:
-                return _page(target, status, headers, body)
-            target = _parse(str(target.join(location)))
+                return await run_in_thread(partial(_page, target, status, headers, body))
+            target = _joined(target, location)
+            client.cookies.clear()
     raise ToolError(
         "too_many_redirects", f"'{url[:200]}' redirects more than {MAX_REDIRECTS} times"
     )
@@ -90,33 +103,45 @@ async def _get(
     import httpx
 
     port = target.port or (443 if target.scheme == "https" else 80)
-    address = await policy.address_of(target.host, port)
-    pinned = target.copy_with(host=address)
-    host = target.netloc.decode("ascii")
-    request = client.build_request(
-        "GET",
-        pinned,
-        headers={"Host": host, "User-Agent": "treadle", "Accept-Encoding": "gzip, deflate"},
-        extensions={"sni_hostname": target.host} if target.scheme == "https" else {},
-    )
-    try:
-        response = await client.send(request, stream=True, follow_redirects=False)
+    reason = ""
+    for address in await policy.addresses_of(target.host, port):
+        request = client.build_request(
+            "GET",
+            target.copy_with(host=address),
+            headers={
+                "Host": target.netloc.decode("ascii"),
+                "User-Agent": "treadle",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            # The certificate must be the name's, not the address's.
+            extensions={"sni_hostname": target.raw_host.decode("ascii")},
+        )
         try:
-            body = b"" if response.status_code in _REDIRECTS else await _read(response, target)
-        finally:
-            await response.aclose()
-    except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise ToolError("http_unreachable", f"'{target}': {reason}", retryable=True) from None
-    return response.status_code, dict(response.headers), body
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                body = b"" if response.status_code in _REDIRECTS else await _read(response, target)
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            reason = str(error) or type(error).__name__
+            continue
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            break
+        return response.status_code, dict(response.headers), body
+    raise ToolError("http_unreachable", f"'{_shown(target)}': {reason}", retryable=True)
 
 
 async def _read(response: Response, target: URL) -> bytes:
+    encodings = response.headers.get_list("content-encoding", split_commas=True)
+    if len(encodings) > 1 or not _ENCODINGS.issuperset(each.strip().lower() for each in encodings):
+        # Anything else can swell a single packet to gigabytes before it can be counted.
+        raise ToolError("not_text", f"'{_shown(target)}' is compressed in a way that is not read")
     body = bytearray()
     async for chunk in response.aiter_bytes(64 * 1024):
         body += chunk
         if len(body) > MAX_BYTES:
-            raise ToolError("response_too_large", f"'{target}' has more than {MAX_BYTES:,} bytes")
+            raise ToolError("response_too_large", f"'{_shown(target)}' has more than {MAX_BYTES:,} bytes")
     return bytes(body)
 
 
@@ -126,12 +151,14 @@ def _page(target: URL, status: int, headers: dict[str, str], body: bytes) -> Pag
     if status >= 400:
         raise ToolError(
             "http_status",
-            f"'{target}' answered with status {status}",
+            f"'{_shown(target)}' answered with status {status}",
             retryable=status == 429 or status >= 500,
         )
     if not (kind.startswith(_TEXTUAL) or kind.endswith(("+json", "+xml"))):
-        raise ToolError("not_text", f"'{target}' is {kind or 'of no stated type'}, not a text")
+        raise ToolError("not_text", f"'{_shown(target)}' is {kind[:60] or 'of no type'}, not a text")
     text = _decoded(body, content_type)
+    if "\0" in text:
+        raise ToolError("not_text", f"'{_shown(target)}' is binary, whatever it is called")
     title = ""
     if "html" in kind:
         title, text = read_page(text)
@@ -152,10 +179,27 @@ def _decoded(body: bytes, content_type: str) -> str:
     header = Header()
     header["content-type"] = content_type
     charset = header.get_content_charset() or "utf-8"
+    if not _CHARSET.match(charset):
+        charset = "utf-8"
     try:
         return body.decode(charset, "replace")
     except LookupError:
         return body.decode("utf-8", "replace")
+
+
+def _joined(target: URL, location: str) -> URL:
+    import httpx
+
+    try:
+        return _parse(str(target.join(location)))
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ToolError(
+            "bad_url", f"'{_shown(target)}' redirects to no URL: {str(error)[:200]}"
+        ) from None
+
+
+def _shown(target: URL) -> str:
+    return str(target)[:200]
 
 
 def _parse(url: str) -> URL:

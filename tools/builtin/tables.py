@@ -270,5 +270,7 @@ def _quoted(name: str) -> str:
 
 
 def _first_lines(error: Exception) -> str:
+    if "'pytz'" in str(error):
+        return "a time with a zone inside a list or struct cannot be given out: cast it to VARCHAR"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3])[:400]

@@ -78,6 +78,10 @@ def _run(arguments: Sequence[str]) -> int:
         return _bad_usage(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except OSError as error:
+        # Help or the version, onto a full disk.
+        print_error(_unexpected(error))
+        return 1
 
 
 def _bad_usage(error: Exception, arguments: Sequence[str]) -> int:

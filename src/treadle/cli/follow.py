@@ -27,6 +27,10 @@ class Screen(Protocol):
         """Show what `event` changes."""
         ...
 
+    def stopping(self) -> None:
+        """Ctrl-C was pressed; the run ends soon."""
+        ...
+
     def abandon(self) -> None:
         """The process ends at once; leave the terminal usable."""
         ...
@@ -53,6 +57,7 @@ def _stopping(run: RunStream, screen: Screen) -> Iterator[None]:
         nonlocal pressed
         pressed += 1
         if pressed == 1:
+            screen.stopping()
             run.cancel()
         else:
             screen.abandon()

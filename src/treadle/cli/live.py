@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from treadle.cli.harmless import one_line
-from treadle.cli.looks import GLYPHS, STYLES, seconds
+from treadle.cli.looks import GLYPHS, STOPPING, STYLES, seconds
 from treadle.cli.run_view import Look, RunView, StepView
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 10
+HINT = "Ctrl-C stops the run"
 MOST_INDENT = 6
 COUNTED: tuple[Look, ...] = ("failed", "skipped", "cancelled", "waiting", "running")
 NARROW = 60
@@ -36,6 +37,7 @@ class LiveRun:
     def __init__(self, console: Console) -> None:
         self.view = RunView()
         self._console = console
+        self._hint = HINT
         self._live = self._new_live()
 
     def take(self, event: Event) -> None:
@@ -53,6 +55,10 @@ class LiveRun:
         self._live = self._new_live()
         self._live.start(refresh=True)
 
+    def stopping(self) -> None:
+        """Say so below the picture."""
+        self._hint = STOPPING
+
     def abandon(self) -> None:
         """Leave the terminal usable where the process is about to end at once."""
         self._console.show_cursor(True)
@@ -67,12 +73,12 @@ class LiveRun:
     def _new_live(self) -> Live:
         return Live(
             console=self._console,
-            get_renderable=lambda: render(self.view, self._console),
+            get_renderable=lambda: render(self.view, self._console, self._hint),
             refresh_per_second=PER_SECOND,
         )
 
 
-def render(view: RunView, console: Console) -> Group:
+def render(view: RunView, console: Console, hint: str = HINT) -> Group:
     """The whole picture, at most as high as the terminal and never wider."""
     now = time.time()
     width = max(20, console.width)
@@ -83,7 +89,7 @@ def render(view: RunView, console: Console) -> Group:
         if hidden:
             parts.append(_line(f"  … {hidden:,} more steps", style="dim"))
         if view.planning or view.status is None:
-            parts.append(_footer(view))
+            parts.append(_footer(view, hint))
     return Group(*parts)
 
 
@@ -163,8 +169,9 @@ def _notes(step: StepView, width: int) -> str:
 def _header(view: RunView, now: float) -> Text:
     header = _line("")
     if view.planning:
-        count = f" {len(view.steps):,} steps" if view.steps else ""
-        header.append(f"planning…{count} ", style="bold cyan")
+        count = len(view.steps)
+        so_far = f" {count:,} step{'' if count == 1 else 's'}" if count else ""
+        header.append(f"planning…{so_far} ", style="bold cyan")
     else:
         done = f"{view.counts['succeeded']:,}/{len(view.steps):,} steps "
         header.append(done, style="bold")
@@ -183,10 +190,10 @@ def _header(view: RunView, now: float) -> Text:
     return header
 
 
-def _footer(view: RunView) -> Text:
+def _footer(view: RunView, hint: str) -> Text:
     if view.asking:
         return _line(f"waiting for approval of {', '.join(view.asking[:5])}", style="magenta")
-    return _line("Ctrl-C stops the run", style="dim")
+    return _line(hint, style="dim")
 
 
 def _line(text: str, style: str = "") -> Text:

@@ -24,6 +24,7 @@ STYLES: Mapping[Look, str] = {
     "cancelled": "yellow",
     "waiting": "magenta",
 }
+STOPPING = "stopping… Ctrl-C again ends it at once"
 
 
 def seconds(elapsed: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treadle.cli.harmless import one_line
-from treadle.cli.looks import GLYPHS, seconds
+from treadle.cli.looks import GLYPHS, STOPPING, seconds
 from treadle.cli.output import print_note
 from treadle.cli.run_view import RunView
 from treadle.core.events import (
@@ -34,6 +34,10 @@ class PlainRun:
         line = self._line(event)
         if line is not None:
             print_note(line)
+
+    def stopping(self) -> None:
+        """Say so."""
+        print_note(STOPPING)
 
     def abandon(self) -> None:
         """Nothing to put in order."""

@@ -231,8 +231,8 @@ async def test_wildcards_and_ports() -> None:
         return ["93.184.216.34"]
 
     policy = host_policy(["*.example.com", "one.test:8080"], resolve)
-    assert await policy.address_of("docs.Example.com", 443)
-    assert await policy.address_of("one.test", 8080)
+    assert await policy.addresses_of("docs.Example.com", 443)
+    assert await policy.addresses_of("one.test", 8080)
     for host, port in (("example.com", 443), ("notexample.com", 443), ("one.test", 80)):
         with pytest.raises(ToolError):
-            await policy.address_of(host, port)
+            await policy.addresses_of(host, port)
