@@ -21,6 +21,8 @@ from treadle.core.errors import ConfigError, ToolError
 from treadle.core.json_value import JsonSchema, JsonValue
 
 _PLAIN = (str, int, bool, type(None))
+_MOST_BITS = 14_000
+"""Of a whole number as JSON: Python itself refuses to write or read much longer ones."""
 
 
 class _WithoutTitles(GenerateJsonSchema):
@@ -100,11 +102,13 @@ class Signature:
     def output(self, tool: str, result: object) -> JsonValue:
         """`result` as a JSON value of the declared type. Raises ToolError (`invalid_output`)."""
         kind = type(result)
-        if kind is self._plain_output and kind in _PLAIN:
+        if kind is self._plain_output and kind in _PLAIN and kind is not int:
             return result  # type: ignore[return-value]
         try:
             checked = self._returned.validate_python(result)
             value = self._returned.dump_python(checked, mode="json", warnings="error")
+            if type(value) is int and value.bit_length() > _MOST_BITS:
+                raise ValueError("a whole number of more than 4,000 digits")
             if isinstance(value, float):
                 if not math.isfinite(value):
                     raise ValueError(f"{value} is not a JSON value")

@@ -43,7 +43,17 @@ def send(to: str) -> str:
         file.write(to + "\\n")
     return "sent to " + to
 
-TOOLS = [nap, increase, hostile, odd, send]
+@tool
+async def cling() -> str:
+    """Do not let go for a while."""
+    for _ in range(100):
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            print("clinging", flush=True)
+    return "at last"
+
+TOOLS = [nap, increase, hostile, odd, send, cling]
 NOT_TOOLS = [1, 2]
 '''
 

@@ -212,6 +212,7 @@ def test_json_is_utf_8_whatever_a_tool_returns(treadle: Treadle) -> None:
     outcome = treadle("exec", "-", *WITH_TOOLS, "--json", stdin=plan)
     assert outcome.code == 0
     assert outcome.json["answer"].startswith("half ")
+    assert "\\ud800" in outcome.out
     assert treadle("exec", "-", *WITH_TOOLS, stdin=plan).code == 0
 
 

@@ -138,6 +138,42 @@ def test_the_planner_is_seen_at_work(start: Start) -> None:
         assert terminal.exit_code() == 130
 
 
+def test_planning_alone_shows_that_it_goes_on(start: Start) -> None:
+    plan = plan_of({"id": "one", "tool": "increase", "args": {"number": 1}}, answer="x" * 200)
+    with ScriptedOpenAIServer(lambda request: plan, tokens_per_second=50) as server:
+        terminal = start(
+            "plan", "count", "--model", f"{server.base_url}#m", "--tools", "mytools:TOOLS"
+        )
+        terminal.shows("planning…")
+        assert terminal.exit_code() == 0
+    assert terminal.lines[0] == "one: increase(number=1)"
+    assert "planning…" not in terminal.text
+    assert not terminal.screen.cursor.hidden
+
+
+def test_keys_do_not_disturb_the_picture(exec_plan: Start) -> None:
+    terminal = exec_plan(slow("long"))
+    terminal.shows("Ctrl-C stops the run")
+    before = len(terminal.lines)
+    terminal.send("typed\rmeanwhile\r")
+    seen = terminal.text
+    terminal.until(lambda: terminal.text != seen)
+    assert len(terminal.lines) == before
+    terminal.send("\x03")
+    assert terminal.exit_code() == 130
+    assert "typed" not in terminal.text
+
+
+def test_a_second_ctrl_c_leaves_a_usable_terminal(exec_plan: Start) -> None:
+    terminal = exec_plan({"id": "c", "tool": "cling", "args": {}})
+    terminal.shows("Ctrl-C stops the run")
+    terminal.send("\x03")
+    terminal.shows("stopping…")
+    terminal.send("\x03")
+    assert terminal.exit_code() == 130
+    assert not terminal.screen.cursor.hidden
+
+
 def test_foreign_text_cannot_command_the_screen(exec_plan: Start) -> None:
     terminal = exec_plan({"id": "h", "tool": "hostile", "args": {}}, columns=200)
     assert terminal.exit_code() == 1
@@ -166,7 +202,7 @@ def test_a_yes_lets_the_call_happen(exec_plan: Start, place: Path) -> None:
     assert "letter" in asked
     assert "send" in asked
     assert "irreversible" in asked
-    assert "x1b[31m[bold]x[/bold]" in "".join(asked.split())
+    assert "u001b[31m[bold]x[/bold]" in "".join(asked.split())
     assert not (place / "sent.txt").exists()
     terminal.send("y\r")
     assert terminal.exit_code() == 0

@@ -17,21 +17,6 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 pytestmark = pytest.mark.timeout(60)
 
-STUBBORN = '''
-import asyncio
-from treadle import tool
-
-@tool
-async def cling() -> str:
-    """Does not let go for a while."""
-    for _ in range(100):
-        try:
-            await asyncio.sleep(600)
-        except asyncio.CancelledError:
-            print("clinging", flush=True)
-    return "at last"
-'''
-
 
 @pytest.fixture
 def start(place: Path, environment: dict[str, str]) -> Iterator[Start]:
@@ -98,9 +83,8 @@ def test_what_was_done_is_printed_without_json_too(start: Start, place: Path) ->
 
 
 def test_a_second_interrupt_ends_the_process_at_once(start: Start, place: Path) -> None:
-    (place / "stubborn.py").write_text(STUBBORN, "utf-8")
     (place / "plan.json").write_text(plan_of({"id": "c", "tool": "cling", "args": {}}), "utf-8")
-    process = start("exec", "plan.json", "--tools", "stubborn:cling")
+    process = start("exec", "plan.json", "--tools", "mytools:TOOLS")
     read_until(process, b"> c")
     process.send_signal(signal.SIGINT)
     read_until(process, b"clinging")
@@ -111,9 +95,8 @@ def test_a_second_interrupt_ends_the_process_at_once(start: Start, place: Path) 
 
 
 def test_a_stubborn_tool_does_not_keep_an_interrupted_run(start: Start, place: Path) -> None:
-    (place / "stubborn.py").write_text(STUBBORN, "utf-8")
     (place / "plan.json").write_text(plan_of({"id": "c", "tool": "cling", "args": {}}), "utf-8")
-    process = start("exec", "plan.json", "--tools", "stubborn:cling", "--json")
+    process = start("exec", "plan.json", "--tools", "mytools:TOOLS", "--json")
     read_until(process, b"> c")
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
@@ -122,12 +105,15 @@ def test_a_stubborn_tool_does_not_keep_an_interrupted_run(start: Start, place: P
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_an_interrupt_while_the_model_is_silent(start: Start, command: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_model_is_silent(
+    start: Start, command: str, number: signal.Signals
+) -> None:
     with ScriptedOpenAIServer([Fault.silence()]) as server:
         process = start(command, "x", "--model", f"{server.base_url}#m", "--json")
         while not server.requests:
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     document = json.loads(out)

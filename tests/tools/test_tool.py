@@ -97,6 +97,11 @@ async def test_outputs_are_json_of_the_declared_type() -> None:
         return b"\xff\xfe"
 
     @tool
+    def endless() -> int:
+        """More digits than Python reads back from JSON."""
+        return 1 << 100_000
+
+    @tool
     def circular() -> Any:
         """A list that holds itself."""
         items: list[Any] = []
@@ -104,7 +109,7 @@ async def test_outputs_are_json_of_the_declared_type() -> None:
         return items
 
     assert await pair.call({}) == {"left": "l", "right": [1]}
-    for broken in (wrong, undefined, deep, raw, circular):
+    for broken in (wrong, undefined, deep, raw, endless, circular):
         assert await code_of(broken) == "invalid_output", broken.name
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from treadle.core.chat import ChatModel, ChatRequest, Message, ResponseSchema
 from treadle.core.errors import ModelError, ToolError
 from treadle.core.json_value import JsonValue
 from treadle.core.model_call import call_model
+from treadle.tools.builtin.line_search import line_search
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
@@ -69,19 +71,47 @@ async def _ask_json(
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema import Draft202012Validator, SchemaError, validators
+    from referencing import Registry
 
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise ToolError("bad_output_schema", f"output_schema: {error.message[:300]}") from None
-    return Draft202012Validator(schema)
+    except RecursionError:
+        raise ToolError("bad_output_schema", "output_schema is nested too deep") from None
+    if '"patternProperties"' in json.dumps(schema):
+        raise ToolError("bad_output_schema", "output_schema: patternProperties are not supported")
+    extend: Any = validators.extend
+    checked = extend(Draft202012Validator, {"pattern": _check_pattern})
+    # An empty registry: the usual one would fetch what a "$ref" names, from any host.
+    return checked(schema, registry=Registry())
+
+
+def _check_pattern(
+    validator: object, pattern: str, value: object, schema: object
+) -> Iterator[Exception]:
+    """JSON Schema's `pattern`, in linear time: schema and reply may both be a model's."""
+    from jsonschema import ValidationError
+
+    if isinstance(value, str):
+        with line_search(pattern, regex=True, ignore_case=False) as find:
+            if not find([value.encode("utf-8", "replace").decode()]):
+                yield ValidationError(f"{value[:100]!r} does not match {pattern!r}")
 
 
 def _mismatch(validator: Any, value: JsonValue) -> str:
     from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
 
-    error = best_match(validator.iter_errors(value))
+    try:
+        error = best_match(validator.iter_errors(value))
+    except Unresolvable as unknown:
+        raise ToolError(
+            "bad_output_schema", f"output_schema: $ref '{str(unknown.ref)[:200]}' leads nowhere"
+        ) from None
+    except RecursionError:
+        raise ToolError("bad_output_schema", "output_schema refers to itself without end") from None
     return "" if error is None else f"{error.json_path}: {error.message[:300]}"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import calendar
-from datetime import UTC, date as calendar_date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import date as calendar_date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from typing_extensions import TypedDict

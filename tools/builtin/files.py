@@ -153,10 +153,9 @@ def _search(
         for start in range(0, len(lines), _BATCH):
             if given_up.is_set():
                 return []  # nobody waits for the result
-            found += (
-                {"path": path, "line": start + index + 1, "text": lines[start + index]}
-                for index in find_lines(lines[start : start + _BATCH])
-            )
+            for index in find_lines(lines[start : start + _BATCH]):
+                number = start + index
+                found.append({"path": path, "line": number + 1, "text": lines[number]})
             if len(found) > MAX_MATCHES:
                 raise ToolError(
                     "too_many_matches",

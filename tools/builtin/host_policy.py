@@ -125,13 +125,9 @@ def _unmapped(address: Address) -> Address:
 
 def _is_public(address: str) -> bool:
     parsed = _unmapped(ipaddress.ip_address(address))
-    if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:
-        # NAT64 addresses count as reserved: they are as public as what they translate to.
-        if isinstance(parsed, ipaddress.IPv4Address) or parsed not in _NAT64:
-            return False
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return all(inner.is_global for inner in _carried(parsed))
-    return True
+    if isinstance(parsed, ipaddress.IPv6Address) and (carried := _carried(parsed)):
+        return all(each.is_global and not each.is_multicast for each in carried)
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 
 def _carried(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:

@@ -141,7 +141,9 @@ async def _read(response: Response, target: URL) -> bytes:
     async for chunk in response.aiter_bytes(64 * 1024):
         body += chunk
         if len(body) > MAX_BYTES:
-            raise ToolError("response_too_large", f"'{_shown(target)}' has more than {MAX_BYTES:,} bytes")
+            raise ToolError(
+                "response_too_large", f"'{_shown(target)}' has more than {MAX_BYTES:,} bytes"
+            )
     return bytes(body)
 
 
@@ -155,7 +157,9 @@ def _page(target: URL, status: int, headers: dict[str, str], body: bytes) -> Pag
             retryable=status == 429 or status >= 500,
         )
     if not (kind.startswith(_TEXTUAL) or kind.endswith(("+json", "+xml"))):
-        raise ToolError("not_text", f"'{_shown(target)}' is {kind[:60] or 'of no type'}, not a text")
+        raise ToolError(
+            "not_text", f"'{_shown(target)}' is {kind[:60] or 'of no type'}, not a text"
+        )
     text = _decoded(body, content_type)
     if "\0" in text:
         raise ToolError("not_text", f"'{_shown(target)}' is binary, whatever it is called")

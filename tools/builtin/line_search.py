@@ -19,7 +19,8 @@ FindLines: TypeAlias = Callable[[Sequence[str]], list[int]]
 
 _MAX_EXPRESSION = 300
 _QUERY = """
-    SELECT i - 1 FROM (SELECT unnest(?::VARCHAR[]) AS line, generate_subscripts(?::VARCHAR[], 1) AS i)
+    SELECT i - 1
+    FROM (SELECT unnest(?::VARCHAR[]) AS line, generate_subscripts(?::VARCHAR[], 1) AS i)
     WHERE regexp_matches(line, ?, ?) ORDER BY i
 """
 
@@ -57,8 +58,8 @@ def _expression_search(expression: str, options: str) -> Iterator[FindLines]:
                 reason = str(error).strip().splitlines()[0].removeprefix("Invalid Input Error: ")
                 raise ToolError(
                     "bad_pattern",
-                    f"'{expression}' is not a regular expression as RE2 knows them (no look-around, "
-                    f"no back-references): {reason}",
+                    f"'{expression}' is not a regular expression as RE2 knows them "
+                    f"(no look-around, no back-references): {reason}",
                 ) from None
 
         find([""])

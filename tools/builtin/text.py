@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
 from treadle.tools.builtin.extract import key_sentences, sentences_of
-from treadle.tools.builtin.workspace import Workspace
 from treadle.tools.builtin.lines import count_lines, split_lines
+from treadle.tools.builtin.workspace import Workspace
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -59,6 +60,8 @@ Task = Annotated[
 def main() -> None:
     """The command line."""
     open_missing_streams()
+    # A command that does not handle it itself ends as by Ctrl-C: in order, and with its JSON.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A library that has something to say says it in a log that nobody asked for: not here.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     code = _run(sys.argv[1:])

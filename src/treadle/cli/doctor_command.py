@@ -11,6 +11,7 @@ from treadle.cli.options import CommonOptions, make_runtime, settings, state_fol
 from treadle.cli.output import print_json, write_stdout
 from treadle.core.json_value import JsonValue
 
+PACKAGES = ("openai", "langgraph", "pydantic", "duckdb", "rich", "prompt_toolkit")
 EXTRAS = {"vllm": "vllm", "ray": "ray", "service": "fastapi", "otel": "opentelemetry-sdk"}
 
 
@@ -41,6 +42,7 @@ async def doctor(options: CommonOptions) -> int:
                 name: {"from": setting.source, "value": _shown(name, setting.value)}
                 for name, setting in configured.values.items()
             },
+            "packages": {package: _version(package) for package in PACKAGES},
             "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
         }
     if options.json:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 _DANGEROUS = re.compile(
-    # C0 and C1 controls but tab and newline, DEL, direction overrides and isolates, zero-width
-    # and invisible format characters, half surrogate pairs.
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    # C0 and C1 controls but tab and newline, DEL, direction marks, overrides and isolates,
+    # invisible characters that could hide text, half surrogate pairs. The two joiners stay:
+    # Persian, Hindi and many emoji are spelled with them.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e01ef]"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from treadle.cli.harmless import one_line
+from treadle.cli.keys import unseen_keys
 from treadle.cli.looks import GLYPHS, STOPPING, STYLES, seconds
 from treadle.cli.run_view import Look, RunView, StepView
 
@@ -39,6 +41,7 @@ class LiveRun:
         self._console = console
         self._hint = HINT
         self._live = self._new_live()
+        self._keys = ExitStack()
 
     def take(self, event: Event) -> None:
         """Fold in an event; the screen follows at its own pace."""
@@ -48,11 +51,13 @@ class LiveRun:
         """Leave the screen to a question; the picture is wiped, it would go stale."""
         self._live.transient = True
         self._live.stop()
+        self._keys.close()
 
     def resume(self) -> None:
         """Go on showing, below the question."""
         # A Live that starts again would draw over the lines that its last picture took.
         self._live = self._new_live()
+        self._keys.enter_context(unseen_keys())
         self._live.start(refresh=True)
 
     def stopping(self) -> None:
@@ -62,13 +67,16 @@ class LiveRun:
     def abandon(self) -> None:
         """Leave the terminal usable where the process is about to end at once."""
         self._console.show_cursor(True)
+        self._keys.close()
 
     def __enter__(self) -> LiveRun:
+        self._keys.enter_context(unseen_keys())
         self._live.start()
         return self
 
     def __exit__(self, *failure: object) -> None:
         self._live.stop()
+        self._keys.close()
 
     def _new_live(self) -> Live:
         return Live(
@@ -174,7 +182,7 @@ def _header(view: RunView, now: float) -> Text:
         header.append(f"planning…{so_far} ", style="bold cyan")
     else:
         done = f"{view.counts['succeeded']:,}/{len(view.steps):,} steps "
-        header.append(done, style="bold")
+        header.append(done if view.steps else "no steps ", style="bold")
     for look in COUNTED:
         if view.counts[look]:
             header.append(f" {view.counts[look]:,} {look} ", style=STYLES[look])

@@ -47,9 +47,17 @@ def stdout_is_terminal() -> bool:
     return (_reserved or sys.stdout).isatty()
 
 
+def can_redraw() -> bool:
+    """Whether stderr is a terminal that lets a picture be drawn over."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
 def print_json(document: JsonValue) -> None:
     """One JSON document on stdout; always valid UTF-8, whatever the texts hold."""
-    write_stdout(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    # What UTF-8 has no bytes for is half of a surrogate pair; it can only stand inside a JSON
+    # string, where Python's way to write it is JSON's own.
+    write_stdout(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def write_stdout(text: str) -> None:

@@ -83,7 +83,8 @@ class PlainRun:
         return f"{GLYPHS[event.status]} {step.id}: {event.status}{took}{reason}"
 
     def _summary(self, event: RunFinished) -> str:
-        counts = [f"{count:,} {look}" for look, count in self.view.counts.items() if count]
+        counted = self.view.counts
+        counts = [f"{counted[look]:,} {look}" for look in GLYPHS if counted[look]]
         began = event.at if self.view.started is None else self.view.started
         took = seconds(max(0.0, event.at - began))
         return f"{len(self.view.steps):,} steps: {', '.join(counts)} ({took})"

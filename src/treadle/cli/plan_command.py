@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from treadle.cli.harmless import harmless
 from treadle.cli.options import CommonOptions, make_runtime
-from treadle.cli.output import print_json, stdout_is_terminal, write_stdout
+from treadle.cli.keys import unseen_keys
+from treadle.cli.output import can_redraw, print_json, stdout_is_terminal, write_stdout
 
 
 class Format(StrEnum):
@@ -18,12 +21,26 @@ class Format(StrEnum):
     DOT = "dot"
 
 
+@contextmanager
+def _planning() -> Iterator[None]:
+    """Shows a person that something goes on: a model may take its time."""
+    if not can_redraw():
+        yield
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with unseen_keys(), Console(stderr=True).status(Text("planning…", style="bold cyan")):
+        yield
+
+
 async def show_plan(task: str, form: Format, options: CommonOptions) -> int:
     """Plan `task` and print the plan. Raises PlanError, ModelError, InputError."""
     from treadle.planner import to_dot, to_mermaid, to_tree
 
     async with make_runtime(options) as runtime:
-        plan = await runtime.plan(task)
+        with _planning():
+            plan = await runtime.plan(task)
     if form is Format.JSON:
         print_json(plan.wire())
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,7 +10,7 @@ from treadle.cli.answer import print_outcome
 from treadle.cli.approval import ask_at_terminal
 from treadle.cli.follow import INTERRUPTED, follow
 from treadle.cli.options import CommonOptions, make_runtime
-from treadle.cli.output import print_json
+from treadle.cli.output import can_redraw, print_json
 from treadle.cli.plain import PlainRun
 from treadle.core.errors import InputError
 
@@ -45,7 +44,7 @@ async def run_plan(plan: Plan, options: CommonOptions) -> int:
 
 
 async def _run(work: str | Plan, options: CommonOptions) -> RunResult:
-    if options.json or not _can_redraw():
+    if options.json or not can_redraw():
         result = await _follow_plainly(work, options)
     else:
         result = await _follow_live(work, options)
@@ -74,11 +73,6 @@ async def _follow_live(work: str | Plan, options: CommonOptions) -> RunResult:
         _check(work, runtime.tools)
         with live:
             return await follow(runtime.stream(work), live)
-
-
-def _can_redraw() -> bool:
-    """Whether stderr is a terminal that lets a picture be drawn over."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def _check(work: str | Plan, tools: object) -> None:

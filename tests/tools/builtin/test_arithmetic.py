@@ -29,6 +29,10 @@ from treadle.tools.builtin.arithmetic import calculate
         ("factorial(5) - gcd(12, 18)", 114),
         ("7 // 2 =", 3),
         ("10\n+ 5", 15),
+        ("17 % -5", -3),
+        ("100 - 17%", 99.83),
+        ("round(1250, -2)", 1200),
+        ("+".join(["1"] * 900), 900),
     ],
 )
 def test_results(expression: str, expected: float) -> None:
@@ -59,6 +63,10 @@ def test_results(expression: str, expected: float) -> None:
         ("9" * 6000, "bad_expression"),
         ("1+" * 20_000 + "1", "bad_expression"),
         ("1\x00", "bad_expression"),
+        ("round(5, -10**9)", "bad_expression"),
+        ("2 ** 30000", "number_too_large"),
+        ("mean()", "bad_expression"),
+        ("sqrt(1, 2)", "bad_expression"),
     ],
 )
 def test_refusals(expression: str, code: str) -> None:

@@ -43,9 +43,20 @@ async def test_json_that_never_fits() -> None:
     [
         ({"prompt": " "}, "invalid_arguments"),
         ({"prompt": "n?", "output_schema": {"type": "nonsense"}}, "bad_output_schema"),
+        ({"prompt": "n?", "output_schema": {"patternProperties": {"a": {}}}}, "bad_output_schema"),
+        ({"prompt": "n?", "output_schema": {"$ref": "http://127.0.0.1:1/x"}}, "bad_output_schema"),
+        ({"prompt": "n?", "output_schema": {"$ref": "file:///etc/passwd"}}, "bad_output_schema"),
+        ({"prompt": "n?", "output_schema": {"$ref": "#"}}, "bad_output_schema"),
     ],
 )
 async def test_bad_arguments(arguments: dict[str, object], code: str) -> None:
     with pytest.raises(ToolError) as caught:
-        await model_tools(ScriptedModel([]))[0].call(arguments)
+        await model_tools(ScriptedModel(["{}"]))[0].call(arguments)
     assert caught.value.code == code
+
+
+async def test_a_pattern_cannot_take_for_ever() -> None:
+    model = ScriptedModel(['["%s"]' % ("a" * 2000), '["aab"]'])
+    schema = {"type": "array", "items": {"type": "string", "pattern": "^(a+)+b$"}}
+    call = {"prompt": "?", "output_schema": schema}
+    assert await model_tools(model)[0].call(call) == ["aab"]

@@ -77,7 +77,8 @@ async def test_bad_input_is_coded(tools: ToolRegistry, workspace: Path) -> None:
     assert await code_of(tools, "list_files", folder="a.txt") == "not_a_directory"
     assert await code_of(tools, "list_files", pattern="") == "bad_pattern"
     assert await code_of(tools, "list_files", pattern="{a,b}" * 20) == "bad_pattern"
-    assert await code_of(tools, "search_files", text="(a+)+b", regex=True) == "bad_pattern"
+    assert await code_of(tools, "search_files", text="(?=a)", regex=True) == "bad_pattern"
+    assert await code_of(tools, "search_files", text="a" * 301, regex=True) == "bad_pattern"
     assert await code_of(tools, "search_files", text="(", regex=True) == "bad_pattern"
 
 
@@ -131,3 +132,55 @@ def test_no_path_reads_the_canary(workspace: Path, parts: list[str]) -> None:
     except ToolError:
         return
     assert b"canary" not in data
+
+
+HOSTILE_EXPRESSIONS = ["(a+)+b", "((a+))+$b", "(a|a)*b", "a*a*a*a*a*a*b"]
+
+
+@pytest.mark.parametrize("expression", HOSTILE_EXPRESSIONS)
+async def test_no_expression_takes_for_ever(
+    tools: ToolRegistry, workspace: Path, expression: str
+) -> None:
+    (workspace / "as.txt").write_text("a" * 2000 + "\n", "utf-8")
+    call = {"text": expression, "regex": True, "pattern": "as.txt"}
+    assert await tools["search_files"].call(call) == []
+
+
+async def test_no_file_pattern_takes_for_ever(tools: ToolRegistry, workspace: Path) -> None:
+    (workspace / ("a" * 200)).write_text("", "utf-8")
+    assert await tools["list_files"].call({"pattern": "*a" * 40 + "*b"}) == []
+    assert await tools["list_files"].call({"pattern": "**/" * 60 + "*z*z"}) == []
+
+
+async def test_a_link_to_itself_is_no_file(tools: ToolRegistry, workspace: Path) -> None:
+    (workspace / "loop").symlink_to("loop")
+    listed = await tools["list_files"].call({})
+    assert isinstance(listed, list)
+    assert "a.txt" in listed
+    assert "loop" not in listed
+    assert await code_of(tools, "read_file", path="loop") == "bad_path"
+
+
+async def test_folders_in_patterns(tools: ToolRegistry, workspace: Path) -> None:
+    (workspace / "docs" / "deep" / "er").mkdir(parents=True)
+    (workspace / "docs" / "deep" / "er" / "x.md").write_text("", "utf-8")
+    for pattern in ("docs/**", "docs/**/*.md", "docs/**.md", "**/*.md", "*.md", "./docs/**/*.md"):
+        assert await tools["list_files"].call({"pattern": pattern}) == [
+            "docs/deep/er/x.md",
+            "docs/guide.md",
+        ], pattern
+    assert await tools["list_files"].call({"pattern": "docs/*.md"}) == ["docs/guide.md"]
+    assert await tools["list_files"].call({"pattern": "docs/*/*/x.*"}) == ["docs/deep/er/x.md"]
+
+
+async def test_lines_end_at_newlines_only(tools: ToolRegistry, workspace: Path) -> None:
+    (workspace / "odd.txt").write_text("a\x0cb\u2028c\nsecond\n\nlast", "utf-8")
+    counts = await tools["file_statistics"].call({"path": "odd.txt"})
+    assert isinstance(counts, dict)
+    assert counts["lines"] == 4
+    part = {"path": "odd.txt", "first_line": 2, "max_lines": 2}
+    assert await tools["read_file"].call(part) == "second\n\n"
+    rest = {"path": "odd.txt", "first_line": 4, "max_lines": 9}
+    assert await tools["read_file"].call(rest) == "last"
+    found = await tools["search_files"].call({"text": "SECOND", "pattern": "odd.txt"})
+    assert found == [{"path": "odd.txt", "line": 2, "text": "second"}]

@@ -69,6 +69,22 @@ class Handler(BaseHTTPRequestHandler):
         body = gzip.compress(b"0" * 50_000_000)
         self.give(body, Content_Encoding="gzip")
 
+    def give_nested(self) -> None:
+        body = gzip.compress(gzip.compress(b"0" * 50_000_000))
+        self.give(body, Content_Encoding="gzip, gzip")
+
+    def give_nowhere(self) -> None:
+        self.redirect("http://[bad/")
+
+    def give_punycode(self) -> None:
+        self.give(b"a" * 300_000, "text/plain; charset=punycode")
+
+    def give_tags(self) -> None:
+        self.give(b"<p>x</p>" + b"<a " * 1_000_000, "text/html")
+
+    def give_unnamed(self) -> None:
+        self.give(b"a\x00b", "text/plain")
+
     def give_slow(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
@@ -152,6 +168,9 @@ async def test_the_checked_address_is_the_one_that_is_used(server: str) -> None:
         ("file", "bad_url"),
         ("picture", "not_text"),
         ("bomb", "response_too_large"),
+        ("nested", "not_text"),
+        ("unnamed", "not_text"),
+        ("nowhere", "bad_url"),
         ("missing", "http_status"),
         ("broken", "http_status"),
     ],
@@ -169,7 +188,7 @@ async def test_nothing_is_allowed_by_default(server: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "::1",
-                                     "::ffff:127.0.0.1", "0.0.0.0", "192.168.1.1", "224.0.0.1"])  # fmt: skip
+                                     "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "192.168.1.1", "224.0.0.1"])  # fmt: skip
 async def test_an_allowed_name_must_not_lead_inside(address: str) -> None:
     tool = fetcher("intranet.example", intranet_example=address)
     error = await refusal(tool, "http://intranet.example/")
@@ -236,3 +255,22 @@ async def test_wildcards_and_ports() -> None:
     for host, port in (("example.com", 443), ("notexample.com", 443), ("one.test", 80)):
         with pytest.raises(ToolError):
             await policy.addresses_of(host, port)
+
+
+async def test_the_next_address_is_tried(server: str) -> None:
+    """`localhost` is often ::1 first, and the server on 127.0.0.1 only."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["::1", "10.0.0.1", "127.0.0.1"]
+
+    tool = http.http_tools(["localhost"], resolve)[0]
+    page = await tool.call({"url": f"http://localhost:{server.rpartition(':')[2]}/page"})
+    assert isinstance(page, dict)
+    assert page["status"] == 200
+
+
+@pytest.mark.parametrize("path", ["punycode", "tags"])
+async def test_hostile_bodies_take_bounded_time(server: str, path: str) -> None:
+    page = await fetcher(server).call({"url": f"http://{server}/{path}"})
+    assert isinstance(page, dict)
+    assert page["words"] == 1

@@ -98,3 +98,27 @@ async def test_a_query_that_never_ends_is_interrupted(tools: ToolRegistry) -> No
     with pytest.raises(ToolError) as caught:
         await tools["query_table"].call({"sql": endless, "files": ["sales.csv"]}, timeout=0.5)
     assert caught.value.code == "tool_timeout"
+
+
+async def test_times_with_a_zone(tools: ToolRegistry) -> None:
+    rows = await query(tools, "SELECT TIMESTAMPTZ '2024-01-02 03:04:05+00' AS at, 1 AS n")
+    assert rows[0]["at"].startswith("2024-01-02T")
+    assert rows[0]["n"] == 1
+
+
+async def test_the_temporary_folder_is_out_of_reach(
+    tools: ToolRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """duckdb lets SQL read its temporary folder, `.tmp` by default, in spite of the lock."""
+    (tmp_path / ".tmp").mkdir()
+    (tmp_path / ".tmp" / "canary").write_text("canary", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ToolError) as caught:
+        await query(tools, "SELECT content FROM read_text('.tmp/canary')")
+    assert caught.value.code == "bad_query"
+
+
+async def test_a_query_that_is_no_text(tools: ToolRegistry) -> None:
+    with pytest.raises(ToolError) as caught:
+        await query(tools, "SELECT '\ud800'")
+    assert caught.value.code == "bad_query"

@@ -103,3 +103,17 @@ async def test_dates(tools: ToolRegistry) -> None:
     assert (
         await code_of(tools, "add_to_date", date="2024-01-01", years=10**9) == "date_out_of_range"
     )
+
+
+async def test_hostile_texts_take_bounded_time(tools: ToolRegistry) -> None:
+    assert await call(tools, "summarize", text="\n" * 500_000 + "x") == "x"
+    few = await call(tools, "compare_texts", a="x\n" * 1500, b="x\ny\n" * 740)
+    assert (few["only_in_a"], few["only_in_b"]) == (760, 740)
+
+
+async def test_dates_keep_their_form(tools: ToolRegistry) -> None:
+    naive = await call(tools, "add_to_date", date="2024-01-01T10:00", days=1)
+    assert naive == "2024-01-02T10:00:00"
+    assert await call(tools, "add_to_date", date="20240101", weeks=1) == "2024-01-08"
+    spaced = await call(tools, "date_difference", start="2024-01-01 06:00", end="2024-01-01T18:00")
+    assert spaced["seconds"] == 43_200

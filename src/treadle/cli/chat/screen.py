@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from treadle.cli.chat.interrupts import silent_keys
 from treadle.cli.harmless import harmless, one_line
-from treadle.cli.output import print_error, print_note, write_stdout
+from treadle.cli.output import print_error, print_note, stdout_is_terminal, write_stdout
 from treadle.core.errors import ErrorInfo, TreadleError
 
 ERROR_LINES = 3
@@ -134,4 +133,4 @@ class PipeScreen:
 
 def _plain(text: str) -> str:
     """Harmless where a person may be looking; as it is where a program reads."""
-    return harmless(text) if sys.stdout.isatty() else text
+    return harmless(text) if stdout_is_terminal() else text
