@@ -149,10 +149,14 @@ def _value(node: ast.expr, found: tuple[Reference, ...], lookup: Lookup) -> Any:
             return not _value(operand, found, lookup)
         case ast.UnaryOp(operand=operand):
             return -_value(operand, found, lookup)
-        case ast.BoolOp(op=ast.And(), values=parts):
-            return all(_value(part, found, lookup) for part in parts)
-        case ast.BoolOp(values=parts):
-            return any(_value(part, found, lookup) for part in parts)
+        case ast.BoolOp(op=kind, values=parts):
+            # The operand that decides, as in Python: `(${found} or 0) > 3` compares a number.
+            decided: Any = None
+            for part in parts:
+                decided = _value(part, found, lookup)
+                if bool(decided) is isinstance(kind, ast.Or):
+                    break
+            return decided
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return [_value(part, found, lookup) for part in parts]
         case ast.Compare(left=left, ops=operators, comparators=comparators):

@@ -13,6 +13,8 @@ import pytest
 
 TOOLS = '''
 import asyncio
+import subprocess
+import sys
 from treadle import tool
 
 @tool

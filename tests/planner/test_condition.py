@@ -22,6 +22,7 @@ OUTPUTS: dict[str, Any] = {"n": 5, "s": "it's", "l": [1, 2], "d": {"ok": True, "
         ("${n} in [1, 5]", True), ("2 not in ${l}", False), ("'it' in ${s}", True),
         ("len(${l}) == 2 or ${missing}", True), ("${d.ok} == true", True),
         ("${d.x} == null", True), ("${d.x} is None", True), ("false or null", False),
+        ("(${e} or ${n}) > 3", True), ("(${n} and 0) == 0", True),
         ("(${n} > 9 or ${n} < 6) and not false", True),
     ],
 )  # fmt: skip

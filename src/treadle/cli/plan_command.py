@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from treadle.cli.harmless import harmless
-from treadle.cli.options import CommonOptions, make_runtime
 from treadle.cli.keys import unseen_keys
+from treadle.cli.options import CommonOptions, make_runtime
 from treadle.cli.output import can_redraw, print_json, stdout_is_terminal, write_stdout
 
 
