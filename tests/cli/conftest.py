@@ -13,8 +13,6 @@ import pytest
 
 TOOLS = '''
 import asyncio
-import subprocess
-import sys
 from treadle import tool
 
 @tool

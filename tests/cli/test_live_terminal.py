@@ -55,7 +55,7 @@ def exec_plan(place: Path, start: Start) -> Start:
 
 def row(terminal: Terminal, word: str) -> str:
     """The line of the screen that shows the step `word`."""
-    return next((line for line in terminal.lines if f" {word} " in f"{line} "), "")
+    return next((line for line in terminal.lines if f" {word} " in f" {line} "), "")
 
 
 def slow(step_id: str, *after: str, seconds: float = 600) -> dict[str, Any]:
