@@ -56,11 +56,21 @@ def test_a_run_in_its_middle() -> None:
     )
     assert lines[0].startswith("planning… 3 steps  1 failed  1 running ")
     assert "12/40" in lines[1]
-    assert lines[2].startswith(" · └ last increase")
-    assert "after fan, bad" in lines[2]
-    assert lines[3].startswith(" ✗ bad")
-    assert "1 retry  refused: [bold]no[/bold] \\x1b[2J :smile:" in lines[3]
+    assert lines[2].startswith(" ✗ bad")
+    assert "1 retry  refused: [bold]no[/bold] \\x1b[2J :smile:" in lines[2]
+    assert lines[3].startswith(" · └ last increase")
+    assert "after fan, bad" in lines[3]
     assert lines[4:] == ["Ctrl-C stops the run"]
+
+
+def test_a_step_stands_below_what_it_comes_after() -> None:
+    event = Events()
+    edges = {"a": "", "b": "", "c": "a", "d": "b", "e": "c", "f": "a", "g": "e b", "h": "lost"}
+    planned = [event.planned(step_id, *needs.split()) for step_id, needs in edges.items()]
+    lines = drawn(folded([event(RunStarted), *planned]))
+    assert [line.split("increase")[0].rstrip() for line in lines[1:-1]] == [
+        " · a", " · └ c", " ·   └ e", " ·     └ g", " · └ f", " · b", " · └ d", " · h",
+    ]  # fmt: skip
 
 
 def big_run(count: int) -> list[Event]:

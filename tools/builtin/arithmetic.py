@@ -24,7 +24,7 @@ _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Div: lambda left, right: _divided(left, right),
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
@@ -50,10 +50,13 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "\0"})
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_PERCENT_OF = re.compile(r"(\d+(?:\.\d+)?)\s*%\s*of\b", re.IGNORECASE)
+# Not from within a number: starting anew at each of its digits would take quadratic time.
+_PERCENT_OF = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*%\s*of\b", re.IGNORECASE)
 # "17% - 5" takes a percentage, "17 % -5" a remainder; at an end there is nothing to divide by.
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)(?:%(?=\s*[-+*/),])|\s*%(?=\s*(?:$|[),])))")
+_PERCENT = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(?:%(?=\s*[-+*/),])|\s*%(?=\s*(?:$|[),])))")
 _FOREIGN = re.compile(r"[^\w\s.,+*/%()\[\]-]")
+# "1if 1else 1": Python would warn of it on stderr before refusing it.
+_GLUED = re.compile(r"(?<![\w.])[\d.]*\d(?![eE][-+]?\d)[^\W\d]")
 
 
 @tool(effect=Effect.PURE)
@@ -97,6 +100,8 @@ def _normalised(expression: str) -> str:
         text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
     if foreign := _FOREIGN.search(text):
         raise ValueError(f"{foreign[0]!r} is not arithmetic")
+    if glued := _GLUED.search(text):
+        raise ValueError(f"{glued[0][-20:]!r} is not a number")
     if "\n" in text:
         text = f"({text})"
     return text
@@ -155,13 +160,20 @@ def _values(nodes: Sequence[ast.expr]) -> list[Number]:
 def _power(base: Number, exponent: Number) -> Number:
     # Decided before it is computed: 9**9**9 would keep the machine busy for hours.
     if isinstance(base, int) and isinstance(exponent, int):
-        if abs(base) > 1 and abs(base).bit_length() * abs(exponent) > MAX_BITS:
+        if abs(base) > 1 and abs(base).bit_length() * exponent > MAX_BITS:
             raise OverflowError
         return _bounded(base**exponent)
     value = base**exponent
     if isinstance(value, complex):
         raise ValueError("the root of a negative number is not real")
     return _bounded(value)
+
+
+def _divided(left: Number, right: Number) -> Number:
+    """Exact where it comes out even, however large the numbers."""
+    if isinstance(left, int) and isinstance(right, int) and right and left % right == 0:
+        return left // right
+    return left / right
 
 
 def _rounded(number: Number, digits: Number = 0) -> Number:
@@ -193,6 +205,8 @@ def _plain(value: Number) -> Number:
     """0.1 + 0.2 is 0.3 and 8 / 2 is 4 for people; 15 digits are what a float can promise."""
     if isinstance(value, int):
         return value
+    if value.is_integer() and abs(value) <= 2**53:
+        return int(value)
     rounded = float(f"{value:.15g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 10**15 else rounded
 

@@ -22,6 +22,7 @@ from treadle.tools.tool import Tool
 
 MAX_MATCHES = 5_000
 _MAX_LINE = 2_000
+"""Characters of a found line that are given out; all of it is searched."""
 _BATCH = 200
 """Lines that are searched at once; a search that was given up ends after as many."""
 
@@ -149,13 +150,13 @@ def _search(
 ) -> list[Match]:
     found: list[Match] = []
     for path in paths:
-        lines = [line[:_MAX_LINE] for line in _lines_of(workspace, path)]
+        lines = _lines_of(workspace, path)
         for start in range(0, len(lines), _BATCH):
             if given_up.is_set():
                 return []  # nobody waits for the result
             for index in find_lines(lines[start : start + _BATCH]):
                 number = start + index
-                found.append({"path": path, "line": number + 1, "text": lines[number]})
+                found.append({"path": path, "line": number + 1, "text": lines[number][:_MAX_LINE]})
             if len(found) > MAX_MATCHES:
                 raise ToolError(
                     "too_many_matches",

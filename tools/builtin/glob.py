@@ -37,7 +37,7 @@ def find_files(workspace: Workspace, pattern: str, folder: str) -> list[str]:
     if not top.is_dir():
         raise ToolError("not_a_directory", f"'{folder}' is not a folder")
     choices = _compile(pattern)
-    hidden = any(part.startswith(".") for part in re.split(r"[/{,]", pattern))
+    hidden = any(_names_hidden(part) for part in re.split(r"[/{,]", pattern))
     found: list[str] = []
     for path in _walk(workspace, top, hidden):
         names = path.relative_to(top).parts
@@ -96,7 +96,11 @@ def _parts(pattern: str, anchored: bool) -> _Choice:
             name = "*" + name.lstrip("*")
             if name == "*" and len(parts) < len(names):
                 continue
-        parts.append(re.compile(_translate(name), re.DOTALL))
+        visible = "" if _names_hidden(name) else r"(?!\.)"
+        try:
+            parts.append(re.compile(visible + _translate(name), re.DOTALL))
+        except re.error:
+            raise ToolError("bad_pattern", f"'{name}' is not a pattern for a name") from None
     return [part for part, before in zip(parts, [True, *parts], strict=False) if part or before]
 
 
@@ -105,12 +109,19 @@ def _matches(choice: _Choice, names: Sequence[str]) -> bool:
     reached = {0}
     for part in choice:
         if part is None:
-            reached = set(range(min(reached), len(names) + 1))
+            first = min(reached)
+            hidden = (at for at in range(first, len(names)) if names[at].startswith("."))
+            # Any folders, but hidden ones only where a part names them; the last name is no folder.
+            reached = set(range(first, min(next(hidden, len(names)), len(names)) + 1))
         else:
             reached = {at + 1 for at in reached if at < len(names) and part.fullmatch(names[at])}
         if not reached:
             return False
     return len(names) in reached
+
+
+def _names_hidden(part: str) -> bool:
+    return part.startswith(".") and part != "."
 
 
 def _expand(pattern: str) -> list[str]:

@@ -14,7 +14,11 @@ from treadle.tools.effect import Effect
 from treadle.tools.tool import Tool
 
 _PLACE = re.compile(r"\{([^{}\n]+)\}")
-_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[\d{1,9}\])*")
+_PART = re.compile(r"([A-Za-z_][\w-]*)|\[(\d{1,9})\]")
+
+MAX_RENDERED = 4_000_000
+"""Characters that a rendered list may have."""
 
 
 @tool(effect=Effect.PURE)
@@ -86,7 +90,12 @@ def render_list(items: list[Any], line: str = "- {item}", empty: str = "(none)")
     """
     if not items:
         return empty
-    return "\n".join(_render(line, item, number) for number, item in enumerate(items, start=1))
+    lines: list[str] = []
+    room = MAX_RENDERED
+    for number, item in enumerate(items, start=1):
+        lines.append(_render(line, item, number, room))
+        room -= len(lines[-1]) + 1
+    return "\n".join(lines)
 
 
 def record_tools() -> tuple[Tool, ...]:
@@ -94,24 +103,38 @@ def record_tools() -> tuple[Tool, ...]:
     return sort_records, count_items, sum_field, render_list
 
 
-def _render(line: str, item: Any, number: int) -> str:
+def _render(line: str, item: Any, number: int, room: int) -> str:
+    """One line, of at most about `room` characters. Raises ToolError (`text_too_large`, ...)."""
+    left = room - len(line)
+
     def fill(place: re.Match[str]) -> str:
-        name = place[1]
-        if isinstance(item, Mapping) and name in item:
-            return as_text(item[name])
-        if name == "index":
-            return str(number)
-        if not _NAME.fullmatch(name):
-            return place[0]  # braces that are part of the text
-        head, *path = name.split(".")
-        value: Any = item if head == "item" else None
-        if head != "item":
-            path = [head, *path]
-            value = item
-        for part in path:
-            if not isinstance(value, Mapping) or part not in value:
-                raise ToolError("unknown_field", f"item {number} has no field '{name}'")
-            value = value[part]
-        return as_text(value)
+        nonlocal left
+        text = _text_at(place, item, number)
+        left -= len(text)
+        if left < 0:
+            raise ToolError(
+                "text_too_large", f"the list makes more than {MAX_RENDERED:,} characters of text"
+            )
+        return text
 
     return _PLACE.sub(fill, line)
+
+
+def _text_at(place: re.Match[str], item: Any, number: int) -> str:
+    name = place[1]
+    if isinstance(item, Mapping) and name in item:
+        return as_text(item[name])
+    if name == "index":
+        return str(number)
+    if not _NAME.fullmatch(name):
+        return place[0]  # braces that are part of the text
+    path = _PART.findall(name)
+    value: Any = item
+    for field, position in path[1:] if path[0][0] == "item" else path:
+        if field and isinstance(value, Mapping) and field in value:
+            value = value[field]
+        elif position and isinstance(value, list) and int(position) < len(value):
+            value = value[int(position)]
+        else:
+            raise ToolError("unknown_field", f"item {number} has no '{name}'")
+    return as_text(value)

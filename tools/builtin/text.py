@@ -104,6 +104,8 @@ def compare_texts(a: str, b: str) -> Comparison:
         blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
         common = sum(block.size for block in blocks)
         diff = list(difflib.unified_diff(first, second, "a", "b", lineterm="", n=1))
+    if first == second:
+        diff = ["(only the ends of lines or of the text differ)"]
     if len(diff) > _SHOWN_DIFF:
         diff = [*diff[:_SHOWN_DIFF], f"(and {len(diff) - _SHOWN_DIFF} more lines)"]
     return {

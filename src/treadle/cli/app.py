@@ -262,12 +262,13 @@ def _end(
 
     printing: who may write to stdout meanwhile; only the command's own result by default.
     """
+    from treadle.cli.chat.interrupts import Stopped
     from treadle.core.loop import run_bounded
 
     with printing():
         try:
             code = run_bounded(start())
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped):
             code = INTERRUPTED
             _report(ErrorInfo("cancelled", "stopped before anything ran"), options, code)
         except TreadleError as error:

@@ -6,6 +6,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from treadle.cli.follow import until_stopped
 from treadle.cli.harmless import one_line
 from treadle.cli.options import CommonOptions, make_runtime, settings, state_folder
 from treadle.cli.output import print_json, write_stdout
@@ -23,7 +24,7 @@ async def doctor(options: CommonOptions) -> int:
 
     configured = settings()
     async with make_runtime(options) as runtime:
-        reached = await probe(runtime.model)
+        reached = await until_stopped(probe(runtime.model))
         report: dict[str, JsonValue] = {
             "treadle": treadle.__version__,
             "python": platform.python_version(),

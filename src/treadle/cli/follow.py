@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from treadle.cli.chat.interrupts import stoppable
 from treadle.cli.output import print_note
 from treadle.core.errors import RunError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from treadle.executor.result import RunResult
 
 INTERRUPTED = 130
+ResultT = TypeVar("ResultT")
 
 
 class Screen(Protocol):
@@ -34,6 +36,15 @@ class Screen(Protocol):
     def abandon(self) -> None:
         """The process ends at once; leave the terminal usable."""
         ...
+
+
+async def until_stopped(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """What `work` returns. Raises Stopped where Ctrl-C (or SIGTERM) has stopped it.
+
+    Python's own KeyboardInterrupt may come up inside of any library, which may take it for a
+    failure of its own; this ends the work at its next wait instead.
+    """
+    return await stoppable(stoppable(work, signal.SIGINT), signal.SIGTERM)
 
 
 async def follow(run: RunStream, screen: Screen) -> RunResult:

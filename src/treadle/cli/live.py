@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -104,7 +104,7 @@ def render(view: RunView, console: Console, hint: str = HINT) -> Group:
 def _window(view: RunView, room: int) -> tuple[list[StepView], int]:
     """The steps that are shown: all if they fit, else what failed, runs, or has just ended."""
     if len(view.steps) <= room:
-        return list(view.steps.values()), 0
+        return _as_tree(view.steps), 0
     chosen: dict[str, StepView] = {}
     # The first failures say most, and so do the calls that have run the longest. Neither may
     # crowd out the other, or the latest results.
@@ -124,6 +124,22 @@ def _window(view: RunView, room: int) -> tuple[list[StepView], int]:
                 chosen[step.id] = step
     ordered = sorted(chosen.values(), key=lambda step: step.started or float("inf"))
     return ordered, len(view.steps) - len(chosen)
+
+
+def _as_tree(steps: Mapping[str, StepView]) -> list[StepView]:
+    """Each step below the one that it comes after: of its needs, the last of the deepest."""
+    below: dict[str | None, list[StepView]] = {}
+    for step in steps.values():
+        needs = [steps[need] for need in step.needs if need in steps]
+        parent = max(reversed(needs), key=lambda need: need.depth, default=None)
+        below.setdefault(None if parent is None else parent.id, []).append(step)
+    ordered: list[StepView] = []
+    waiting = below.pop(None, [])[::-1]
+    while waiting:
+        step = waiting.pop()
+        ordered.append(step)
+        waiting += below.pop(step.id, [])[::-1]
+    return ordered
 
 
 def _rows(steps: list[StepView], now: float, width: int) -> Iterable[Text]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from treadle.cli.follow import until_stopped
 from treadle.cli.harmless import harmless
 from treadle.cli.keys import unseen_keys
 from treadle.cli.options import CommonOptions, make_runtime
@@ -40,7 +41,7 @@ async def show_plan(task: str, form: Format, options: CommonOptions) -> int:
 
     async with make_runtime(options) as runtime:
         with _planning():
-            plan = await runtime.plan(task)
+            plan = await until_stopped(runtime.plan(task))
     if form is Format.JSON:
         print_json(plan.wire())
         return 0

@@ -184,3 +184,26 @@ async def test_lines_end_at_newlines_only(tools: ToolRegistry, workspace: Path) 
     assert await tools["read_file"].call(rest) == "last"
     found = await tools["search_files"].call({"text": "SECOND", "pattern": "odd.txt"})
     assert found == [{"path": "odd.txt", "line": 2, "text": "second"}]
+
+
+async def test_only_what_names_hidden_files_finds_them(
+    tools: ToolRegistry, workspace: Path
+) -> None:
+    (workspace / ".git").mkdir()
+    (workspace / ".git" / "config.md").write_text("x", "utf-8")
+    for pattern in ("./**/*", "{.none,**/*}", "**/*.md", "*", "?hidden", "[.]hidden"):
+        found = await tools["list_files"].call({"pattern": pattern})
+        assert isinstance(found, list)
+        assert not [name for name in found if str(name).startswith(".")], pattern
+    assert await tools["list_files"].call({"pattern": ".git/*.md"}) == [".git/config.md"]
+    assert await code_of(tools, "list_files", pattern="[z-a].md") == "bad_pattern"
+
+
+async def test_long_lines_are_searched_to_their_end(tools: ToolRegistry, workspace: Path) -> None:
+    (workspace / "long.txt").write_text("x" * 10_000 + " needle\n", "utf-8")
+    for options in ({}, {"regex": True}):
+        found = await tools["search_files"].call(
+            {"text": "needle", "pattern": "long.txt", **options}
+        )
+        assert isinstance(found, list)
+        assert len(found) == 1

@@ -117,3 +117,19 @@ async def test_dates_keep_their_form(tools: ToolRegistry) -> None:
     assert await call(tools, "add_to_date", date="20240101", weeks=1) == "2024-01-08"
     spaced = await call(tools, "date_difference", start="2024-01-01 06:00", end="2024-01-01T18:00")
     assert spaced["seconds"] == 43_200
+
+
+async def test_render_list_follows_paths_and_is_bounded(tools: ToolRegistry) -> None:
+    items = [{"rows": [{"n": 1}, {"n": 2}]}]
+    assert (
+        await call(tools, "render_list", items=items, line="{rows[1].n} {item.rows[0].n}") == "2 1"
+    )
+    assert await code_of(tools, "render_list", items=items, line="{rows[7].n}") == "unknown_field"
+    large = ["x" * 100_000] * 50
+    assert await code_of(tools, "render_list", items=large, line="{item}" * 20) == "text_too_large"
+
+
+async def test_texts_that_differ_in_their_end_only(tools: ToolRegistry) -> None:
+    compared = await call(tools, "compare_texts", a="a", b="a\n")
+    assert not compared["equal"]
+    assert "ends" in compared["diff"]
