@@ -223,22 +223,42 @@ def _is_unicode(text: str) -> bool:
 
 
 def _with_plain_times(relation: DuckDBPyRelation) -> DuckDBPyRelation:
-    """Times with a zone as texts: duckdb makes Python objects of them only where pytz is."""
-    zoned = [
-        f"strftime({_quoted(name)}, '%Y-%m-%dT%H:%M:%S.%f%z') AS {_quoted(name)}"
-        for name, kind in zip(relation.columns, relation.types, strict=True)
-        if str(kind) == "TIMESTAMP WITH TIME ZONE"
+    """Times with a zone and intervals as texts.
+
+    duckdb makes Python objects of the first only where pytz is, and of the second with months of
+    30 days. Columns go by their position: their names may occur twice.
+    """
+    columns = [f"c{position}" for position in range(len(relation.columns))]
+    kinds = [str(kind) for kind in relation.types]
+    if not _AS_TEXT.keys() & set(kinds):
+        return relation
+    chosen = [
+        _AS_TEXT.get(kind, "{column}").format(column=column)
+        for column, kind in zip(columns, kinds, strict=True)
     ]
-    return relation.project(f"* REPLACE ({', '.join(zoned)})") if zoned else relation
+    return relation.query(
+        "result",
+        f"SELECT {', '.join(chosen)} FROM result AS result({', '.join(columns)})",  # noqa: S608
+    )
+
+
+_AS_TEXT = {
+    "TIMESTAMP WITH TIME ZONE": "strftime({column}, '%Y-%m-%dT%H:%M:%S.%f%z')",
+    "INTERVAL": "CAST({column} AS VARCHAR)",
+}
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Column names as keys: a name that occurs again gets a number."""
-    seen: dict[str, int] = {}
+    """Column names as keys: one that occurs again gets a number that makes it unlike all others."""
+    taken = set(names)
+    seen: set[str] = set()
     distinct: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        distinct.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+        key, number = name, 2
+        while key in seen or (key != name and key in taken):
+            key, number = f"{name}_{number}", number + 1
+        seen.add(key)
+        distinct.append(key)
     return distinct
 
 

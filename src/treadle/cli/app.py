@@ -262,7 +262,7 @@ def _end(
 
     printing: who may write to stdout meanwhile; only the command's own result by default.
     """
-    from treadle.cli.chat.interrupts import Stopped
+    from treadle.cli.interrupts import Stopped
     from treadle.core.loop import run_bounded
 
     with printing():

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from treadle.cli.chat.describe import calls_text
-from treadle.cli.chat.interrupts import forget_typed
+from treadle.cli.interrupts import forget_typed
 from treadle.cli.output import print_note
 from treadle.core.threads import run_in_thread
 from treadle.executor.approval import ApprovalRequest, Approve

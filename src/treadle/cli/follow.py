@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from treadle.cli.chat.interrupts import stoppable
+from treadle.cli.interrupts import stoppable
 from treadle.cli.output import print_note
 from treadle.core.errors import RunError
 

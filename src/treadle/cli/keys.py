@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
-from treadle.cli.chat.interrupts import silent_keys
+from treadle.cli.interrupts import silent_keys
 
 
 def unseen_keys() -> AbstractContextManager[None]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from treadle.cli.chat.commands import STAND_IN, is_stand_in, model_text
 from treadle.cli.chat.conversation import Conversation
-from treadle.cli.chat.interrupts import Stopped, stoppable, until_ended
 from treadle.cli.chat.screen import PipeScreen, Screen, TerminalScreen
 from treadle.cli.chat.turn_view import LiveTurn, QuietTurn
+from treadle.cli.interrupts import Stopped, stoppable, until_ended
 from treadle.cli.options import CommonOptions, settings, state_folder
 from treadle.core.errors import InputError
 from treadle.core.threads import run_in_thread

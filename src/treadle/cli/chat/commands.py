@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from treadle.cli.chat.describe import help_text, tool_text, usage_text
-from treadle.cli.chat.interrupts import stoppable
 from treadle.cli.chat.save import Transcript, save
 from treadle.cli.chat.slash import SlashCall
+from treadle.cli.interrupts import stoppable
 from treadle.cli.tools_command import tools_text
 from treadle.core.errors import InputError
 from treadle.planner import to_tree

@@ -13,11 +13,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from treadle.agents.session import ChatSession
 from treadle.cli.chat.commands import run_command
 from treadle.cli.chat.describe import calls_text
-from treadle.cli.chat.interrupts import Stopped, on_signal, silent_keys
 from treadle.cli.chat.outcome import show_outcome
 from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
 from treadle.cli.chat.turn_view import TurnView
+from treadle.cli.interrupts import Stopped, on_signal, silent_keys
 from treadle.cli.options import CommonOptions, make_runtime
 from treadle.core.errors import TreadleError
 

@@ -12,7 +12,6 @@ from treadle.executor import PendingCall
 from treadle.tools import Tool
 from treadle.tools.tool import DEFAULT_TIMEOUT
 
-MOST_CALLS = 20
 LONGEST_ARGUMENT = 400
 
 KEYS = (
@@ -60,14 +59,12 @@ def tool_text(tool: Tool) -> str:
 def calls_text(calls: Sequence[PendingCall]) -> str:
     """The calls that a person is asked to approve, their arguments as far as they fit."""
     lines = []
-    for call in calls[:MOST_CALLS]:
+    for call in calls:
         each = ", for each item" if call.for_each else ""
         lines.append(f"  {call.step_id}: {call.tool} ({call.effect.value}{each})")
         lines += [
             f"      {name} = {_shown(value)}" for name, value in list(call.arguments.items())[:20]
         ]
-    if len(calls) > MOST_CALLS:
-        lines.append(f"  and {len(calls) - MOST_CALLS} more calls")
     return "\n".join(lines)
 
 

@@ -14,8 +14,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
-from treadle.cli.chat.interrupts import forget_typed
 from treadle.cli.chat.slash import parse_entry
+from treadle.cli.interrupts import forget_typed
 from treadle.core.errors import InputError
 
 STYLE = Style.from_dict({"prompt": "bold ansicyan", "continuation": "ansibrightblack"})

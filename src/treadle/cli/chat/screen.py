@@ -10,8 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from treadle.cli.chat.interrupts import silent_keys
 from treadle.cli.harmless import harmless, one_line
+from treadle.cli.interrupts import silent_keys
 from treadle.cli.output import print_error, print_note, stdout_is_terminal, write_stdout
 from treadle.core.errors import ErrorInfo, TreadleError
 
