@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from treadle.core.chat import ChatModel, ChatRequest, Message, ResponseSchema
+from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, ResponseSchema
 from treadle.core.errors import ModelError, ToolError
 from treadle.core.json_value import JsonValue
 from treadle.core.model_call import call_model
@@ -39,6 +39,8 @@ def model_tools(model: ChatModel) -> tuple[Tool, ...]:
         messages = (Message("system", _INSTRUCTIONS), Message("user", prompt))
         if output_schema is None:
             reply = await call_model(model, ChatRequest(messages), purpose="step")
+            if problem := _unusable(reply):
+                raise ModelError("model_malformed_reply", f"{model.name}: {problem}")
             return reply.text
         return await _ask_json(model, messages, output_schema)
 
@@ -59,7 +61,7 @@ async def _ask_json(
             value = _first_json(reply.text)
             problem = _mismatch(validator, value)
         except ValueError as error:
-            value, problem = None, str(error)
+            value, problem = None, _unusable(reply) or str(error)
         if not problem:
             return value
         messages = (
@@ -68,6 +70,13 @@ async def _ask_json(
             Message("user", f"That does not fit: {problem}. Reply with the corrected JSON alone."),
         )
     raise ModelError("model_malformed_reply", f"{model.name} gave no fitting JSON: {problem}")
+
+
+def _unusable(reply: ChatReply) -> str:
+    """Why the reply is not a whole answer; empty if it is."""
+    if reply.finish_reason == "length":
+        return "the reply was cut at its maximal length; ask for less, or raise the token budget"
+    return "" if reply.text.strip() else "the reply is empty; ask again or reword the prompt"
 
 
 def _validator(schema: dict[str, Any]) -> Any:

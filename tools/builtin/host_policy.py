@@ -39,8 +39,8 @@ class HostPolicy:
         Raises ToolError: `host_not_allowed`, `address_not_allowed`, `http_unreachable`.
         """
         literal = _literal(host)
-        name = host.lower().rstrip(".") if literal is None else str(literal)
-        if not any(_matches(rule, name, port) for rule in self.allowed):
+        name = _ascii(host.lower().rstrip(".")) if literal is None else str(literal)
+        if not any(_matches(rule, name, port, literal is not None) for rule in self.allowed):
             raise ToolError(
                 "host_not_allowed",
                 f"'{host}' is not among the allowed hosts; allow it with --allow-host {host}",
@@ -84,13 +84,29 @@ def host_policy(allowed: Sequence[str], resolve: Resolve | None = None) -> HostP
             raise ToolError(
                 "bad_allowed_host", f"'{rule}' is not a host like example.com or localhost:8000"
             )
-        rules.append(name)
+        rules.append(_ascii(name))
     return HostPolicy(tuple(rules), resolve or system_resolve)
 
 
-def _matches(rule: str, name: str, port: int) -> bool:
+def _ascii(name: str) -> str:
+    """`name` as it is looked up, sent and certified; the system's own rules differ (IDNA 2003)."""
+    import httpx
+
+    if name.isascii():
+        return name
+    wildcard = "*." if name.startswith("*.") else ""
+    host, colon, port = name.removeprefix("*.").partition(":")
+    try:
+        plain = httpx.URL(scheme="http", host=host).raw_host.decode("ascii")
+        return f"{wildcard}{plain}{colon}{port}"
+    except httpx.InvalidURL:
+        return name
+
+
+def _matches(rule: str, name: str, port: int, is_address: bool) -> bool:
     if rule.startswith("*."):
-        return name.endswith(rule[1:])
+        # Addresses have no subdomains: "*.0.0.1" allows no loopback.
+        return name.endswith(rule[1:]) and not is_address
     if rule == name:
         return True
     bare = rule.removeprefix("[").removesuffix("]")

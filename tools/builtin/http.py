@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
 from treadle.core.threads import run_in_thread
+from treadle.tools.builtin.charset import decoded
 from treadle.tools.builtin.host_policy import HostPolicy, Resolve, host_policy
 from treadle.tools.builtin.page_text import read_page
 from treadle.tools.decorator import tool
@@ -29,13 +30,6 @@ TOTAL_SECONDS = 20.0
 
 _HOST = re.compile(r"[\w.:\[\]-]+")
 _ENCODINGS = frozenset({"gzip", "deflate", "identity"})
-_CHARSET = re.compile(
-    r"utf-?8|utf-?16|utf-?32|us-ascii|ascii|latin-?1|iso-?8859|iso2022|windows-|cp\d|koi8|mac"
-    r"|shift|sjis|euc|gb|big5|hz|tis-620",
-    re.IGNORECASE,
-)
-"""Codecs of texts: among the others are some that take quadratic time or raise errors."""
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss",
             "application/atom", "application/javascript", "application/x-ndjson")  # fmt: skip
@@ -160,7 +154,7 @@ def _page(target: URL, status: int, headers: dict[str, str], body: bytes) -> Pag
         raise ToolError(
             "not_text", f"'{_shown(target)}' is {kind[:60] or 'of no type'}, not a text"
         )
-    text = _decoded(body, content_type)
+    text = decoded(body, content_type)
     if "\0" in text:
         raise ToolError("not_text", f"'{_shown(target)}' is binary, whatever it is called")
     title = ""
@@ -175,20 +169,6 @@ def _page(target: URL, status: int, headers: dict[str, str], body: bytes) -> Pag
         "words": len(text.split()),
         "bytes": len(body),
     }
-
-
-def _decoded(body: bytes, content_type: str) -> str:
-    from email.message import Message as Header
-
-    header = Header()
-    header["content-type"] = content_type
-    charset = header.get_content_charset() or "utf-8"
-    if not _CHARSET.match(charset):
-        charset = "utf-8"
-    try:
-        return body.decode(charset, "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
 
 
 def _joined(target: URL, location: str) -> URL:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -20,7 +17,7 @@ from typing_extensions import TypedDict
 
 from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
-from treadle.core.threads import run_in_thread
+from treadle.tools.builtin.database import with_database
 from treadle.tools.builtin.workspace import Workspace
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
@@ -111,43 +108,17 @@ async def _with_tables(
     workspace: Workspace, files: list[str], work: Callable[[DuckDBPyConnection], ResultT]
 ) -> ResultT:
     """Load `files` into a database of their own, lock it, and do `work` on it in a thread."""
-    import duckdb
 
-    connection = await run_in_thread(partial(duckdb.connect, ":memory:", config=_CONFIG))
-    given_up = threading.Event()
+    def run(connection: DuckDBPyConnection, check: Callable[[], None]) -> ResultT:
+        for path, name in _table_names(files):
+            _load(connection, workspace, path, name)
+            check()
+        # From here on the database reaches nothing outside of itself, whatever the SQL says.
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return work(connection)
 
-    def run() -> ResultT:
-        try:
-            for path, name in _table_names(files):
-                _load(connection, workspace, path, name)
-                if given_up.is_set():
-                    raise ToolError("cancelled", "nobody waits for the result")
-            # From here on the database reaches nothing outside of itself, whatever the SQL says.
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            return work(connection)
-        finally:
-            connection.close()
-
-    try:
-        return await run_in_thread(run)
-    except asyncio.CancelledError:
-        given_up.set()
-        with suppress(duckdb.ConnectionException):  # it has just been closed
-            connection.interrupt()
-        raise
-
-
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "1GB",
-    "threads": 2,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": True,
-    "allow_community_extensions": False,
-    # Files in the temporary folder stay readable by SQL without external access: there is none.
-    "temp_directory": "",
-    "python_enable_replacements": False,
-}
+    return await with_database(run)
 
 
 def _table_names(files: Sequence[str]) -> list[tuple[str, str]]:
@@ -203,7 +174,7 @@ def _select(connection: DuckDBPyConnection, sql: str) -> list[dict[str, JsonValu
         relation = connection.sql(statements[0])
         if relation is None:
             raise ToolError("bad_query", "the query must be one SELECT statement")
-        names = _distinct(relation.columns)
+        names = distinct(relation.columns)
         rows = _with_plain_times(relation).limit(MAX_ROWS + 1).fetchall()
     except duckdb.Error as error:
         raise ToolError("bad_query", _first_lines(error)) from None
@@ -236,10 +207,12 @@ def _with_plain_times(relation: DuckDBPyRelation) -> DuckDBPyRelation:
         _AS_TEXT.get(kind, "{column}").format(column=column)
         for column, kind in zip(columns, kinds, strict=True)
     ]
-    return relation.query(
+    changed = relation.query(
         "result",
         f"SELECT {', '.join(chosen)} FROM result AS result({', '.join(columns)})",  # noqa: S608
     )
+    assert changed is not None, "a SELECT gives a relation"
+    return changed
 
 
 _AS_TEXT = {
@@ -248,7 +221,7 @@ _AS_TEXT = {
 }
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct(names: list[str]) -> list[str]:
     """Column names as keys: one that occurs again gets a number that makes it unlike all others."""
     taken = set(names)
     seen: set[str] = set()

@@ -1,7 +1,10 @@
 """ask_model: a model call as a step."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
+from treadle.core.chat import ChatDelta, ChatRequest, Finished, TextDelta
 from treadle.core.errors import ModelError, ToolError
 from treadle.testing import ScriptedModel
 from treadle.tools.builtin.ask_model import model_tools
@@ -35,6 +38,21 @@ async def test_json_that_never_fits() -> None:
     model = ScriptedModel(["no", '{"n": NaN}'])
     with pytest.raises(ModelError) as caught:
         await model_tools(model)[0].call({"prompt": "n?", "output_schema": SCHEMA})
+    assert caught.value.code == "model_malformed_reply"
+
+
+class CutModel(ScriptedModel):
+    """Reaches its maximal length in the middle of the reply."""
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatDelta]:
+        yield TextDelta("half an ans")
+        yield Finished("length")
+
+
+@pytest.mark.parametrize("model", [CutModel(), ScriptedModel([" \n"])])
+async def test_half_an_answer_is_none(model: ScriptedModel) -> None:
+    with pytest.raises(ModelError) as caught:
+        await model_tools(model)[0].call({"prompt": "Say much"})
     assert caught.value.code == "model_malformed_reply"
 
 

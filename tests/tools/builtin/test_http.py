@@ -44,6 +44,20 @@ class Handler(BaseHTTPRequestHandler):
     def give_latin(self) -> None:
         self.give("größer".encode("latin-1"), "text/plain; charset=latin-1")
 
+    def give_marked(self) -> None:
+        self.give("größer".encode("utf-8-sig"), "text/csv")
+
+    def give_declared(self) -> None:
+        self.give('<meta charset="latin-1"><p>größer'.encode("latin-1"), "text/html")
+
+    def give_old_declared(self) -> None:
+        meta = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">'
+        self.give(f"{meta}<p>größer".encode("cp1252"), "text/html")
+
+    def give_xml(self) -> None:
+        page = '<?xml version="1.0" encoding="iso-8859-1"?><a>größer</a>'
+        self.give(page.encode("latin-1"), "application/xml")
+
     def give_host(self) -> None:
         self.give(self.headers["Host"].encode())
 
@@ -142,6 +156,16 @@ async def test_the_charset_is_honoured(server: str) -> None:
     page = await fetcher(server).call({"url": f"http://{server}/latin"})
     assert isinstance(page, dict)
     assert page["text"] == "größer"
+
+
+@pytest.mark.parametrize("path", ["marked", "declared", "old_declared", "xml"])
+async def test_pages_that_name_their_own_charset(server: str, path: str) -> None:
+    page = await fetcher(server).call({"url": f"http://{server}/{path}"})
+    assert isinstance(page, dict)
+    text = page["text"]
+    assert isinstance(text, str)
+    assert text.startswith(("größer", "<?xml"))
+    assert "größer" in text
 
 
 async def test_an_allowed_redirect_is_followed(server: str) -> None:
@@ -255,6 +279,25 @@ async def test_wildcards_and_ports() -> None:
     for host, port in (("example.com", 443), ("notexample.com", 443), ("one.test", 80)):
         with pytest.raises(ToolError):
             await policy.addresses_of(host, port)
+
+
+async def test_a_wildcard_allows_no_address() -> None:
+    with pytest.raises(ToolError) as caught:
+        await host_policy(["*.0.0.1"]).addresses_of("127.0.0.1", 80)
+    assert caught.value.code == "host_not_allowed"
+
+
+@pytest.mark.parametrize("rule", ["straße.example", "xn--strae-oqa.example", "*.example"])
+async def test_a_name_is_looked_up_as_it_is_certified(rule: str) -> None:
+    """The system's own rules make another name of it: strasse.example."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.216.34"]
+
+    await host_policy([rule], resolve).addresses_of("straße.example", 443)
+    assert asked == ["xn--strae-oqa.example"]
 
 
 async def test_the_next_address_is_tried(server: str) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from treadle.core.errors import ToolError
 from treadle.tools import ToolRegistry
+from treadle.tools.builtin.tables import distinct
 
 
 async def query(tools: ToolRegistry, sql: str, *files: str) -> Any:
@@ -50,6 +53,26 @@ async def test_describe_table(tools: ToolRegistry) -> None:
 async def test_columns_with_the_same_name_are_kept_apart(tools: ToolRegistry) -> None:
     rows = await query(tools, "SELECT region, region FROM sales LIMIT 1")
     assert rows == [{"region": "north", "region_2": "north"}]
+
+
+@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "A"]), min_size=1, max_size=8))
+def test_no_column_is_lost(names: list[str]) -> None:
+    """Whatever the columns are called: one key for each, and a first name stays as it is."""
+    keys = distinct(names)
+    assert len(set(keys)) == len(names)
+    assert all(keys[names.index(name)] == name for name in names)
+
+
+async def test_a_numbered_name_does_not_hide_another(tools: ToolRegistry) -> None:
+    rows = await query(tools, "SELECT 1 AS a, 2 AS a, 3 AS a_2")
+    assert rows == [{"a": 1, "a_3": 2, "a_2": 3}]
+
+
+async def test_intervals_and_zoned_times_of_the_same_name(tools: ToolRegistry) -> None:
+    at = "TIMESTAMPTZ '2024-01-02 03:04:05+00' AS at"
+    rows = await query(tools, f"SELECT {at}, {at}, INTERVAL 14 MONTH AS span -- as text")
+    assert rows[0]["at"] == rows[0]["at_2"]
+    assert rows[0]["span"] == "1 year 2 months"
 
 
 @pytest.mark.parametrize(
