@@ -198,7 +198,7 @@ async def _call_one(tools: ToolRegistry, call: ToolCall, approve: Approve | None
         arguments = _arguments(call)
         if program is not None:
             program.budget.reserve_step()
-        if needs_approval(wanted.effect):
+        if needs_approval(wanted):
             await _ask(wanted, arguments, approve)
         output = await wanted.call(arguments)
         text = as_text(output)

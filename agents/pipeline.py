@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
 from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, Message, Usage
-from treadle.core.errors import ErrorInfo, TreadleError
+from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
+    ChildRunFinished,
     ModelCalled,
     Payload,
     PlanningStarted,
     PlanReady,
     RunFinished,
+    RunResumed,
     RunStarted,
     RunStatus,
+    StepDropped,
 )
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.model_call import ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.executor import Execution, PendingCall, RunResult
+from treadle.executor.history import History
 from treadle.executor.node import Node, State
 from treadle.executor.stored import load
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
 from treadle.planner.llm_planner import LLMPlanner, check_task
+from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
 from treadle.tools import ToolRegistry
 from treadle.tools.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from treadle.executor.journal import Command, Journal, Recording
+
+_log = logging.getLogger("treadle.runs")
 
 _STATUS: dict[State, RunStatus] = {
     State.SUCCEEDED: "succeeded",
@@ -59,6 +70,27 @@ class Settled:
     max_repairs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run comes from, and where its events go.
+
+    journal: None for a run in memory.
+    recording: of a run that is resumed; a new run opens its own.
+    history: what was done of a run that is resumed.
+    reopened: steps of it that had failed and are to run again.
+    parent, parent_step: the run, and the key of its step, that this run is part of.
+    launch: what a command line needs to make the same Runtime again.
+    """
+
+    journal: Journal | None = None
+    recording: Recording | None = None
+    history: History | None = None
+    reopened: tuple[str, ...] = ()
+    parent: Program | None = None
+    forked_from: str | None = None
+    launch: Mapping[str, JsonValue] | None = None
+
+
 Stage: TypeAlias = Literal["plan", "execute", "join", "replan", "ask", "finish"]
 
 
@@ -79,8 +111,11 @@ class Pipeline:
         execution: Execution,
         history: Sequence[Message] = (),
         output_type: Any = None,
+        origin: Origin = Origin(),
     ) -> None:
         self.log = log
+        self._origin = origin
+        self._recording = origin.recording
         self._settled = settled
         self._task = task
         self._program = program
@@ -103,6 +138,7 @@ class Pipeline:
         self._error: ErrorInfo | None = None
         self._stage: asyncio.Task[Any] | None = None
         self._cancelled = False
+        self._executing = False
         self._finished = False
         self.result = RunResult(log.run_id)
         """What `finish` has returned."""
@@ -117,6 +153,11 @@ class Pipeline:
             result = await self.finish()
         return result
 
+    def end_as_recorded(self) -> None:
+        """The log holds a run that has ended already: it is its own result."""
+        self._finished = True
+        self.result = RunResult.from_events(self.log.events)
+
     def cancel(self) -> None:
         """Stop the run soon; it ends with the status `cancelled`."""
         if self._cancelled:
@@ -128,17 +169,24 @@ class Pipeline:
 
     async def plan(self) -> Stage:
         """Make the plan; its steps start while it is being written."""
-        task = self._task
-        self.log.append(RunStarted(task=Payload(task) if isinstance(task, str) else None))
-        return await self._guard(self._make_plan(task), "execute")
+        self.log.loop = asyncio.get_running_loop()
+        if self._finished:
+            return "finish"
+        return await self._guard(self._begin(), "execute")
 
     async def execute(self) -> Stage:
         """Wait until nothing more can run."""
-        return await self._guard(self._execution.settle(), "join")
+        self._executing = True
+        try:
+            return await self._guard(self._execution.settle(), "join")
+        finally:
+            self._executing = False
 
     async def join(self) -> Stage:
         """Decide what follows: `finish`, `replan`, or `ask` a person for approval."""
         graph = self._execution.graph
+        if graph.paused:
+            return "finish"
         patchable = bool(graph.unresolved()) and not graph.is_lost()
         if self._execution.held_calls() and not graph.stopping and not patchable:
             return "ask"
@@ -165,6 +213,38 @@ class Pipeline:
         """The calls that `ask` is about."""
         return self._execution.held_calls()
 
+    def answer(
+        self,
+        step_id: str,
+        approved: bool,
+        *,
+        reason: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """A person has decided on one call; see `RunStream.approve`."""
+        self._execution.answer_call(step_id, approved, reason=reason, arguments=arguments)
+
+    def pause(self) -> None:
+        """Start nothing more; the run ends with the status `paused` when what runs has ended."""
+        self._execution.pause()
+        if self._plan is None and self._stage is not None:
+            self.cancel()  # there is no plan yet that could be gone on with
+
+    def patch(self, patch: PlanPatch) -> Plan:
+        """Change the plan while it runs; return its next version.
+
+        Raises PlanError as `PlanPatch.apply` and the checks do, and RunError (`not_executing`)
+        while the plan is still being written, or is done.
+        """
+        if self._plan is None or not self._executing:
+            raise RunError("not_executing", "a plan can be patched while its steps run")
+        plan = patch.apply(self._plan, self._execution.graph.started())
+        check_plan(plan, self._settled.tools)
+        self._plan = plan
+        self._announce(plan)
+        self._execution.patch(plan)
+        return plan
+
     async def finish(self) -> RunResult:
         """Write the answer and end the run. Always call it last; doing it again changes nothing.
 
@@ -174,7 +254,7 @@ class Pipeline:
             return self.result
         self._finished = True
         try:
-            if self._error is None and not self._cancelled:
+            if self._error is None and not self._cancelled and not self._execution.graph.paused:
                 await self._guard(self._write_answer(), "finish")
         finally:
             await self._record_end()
@@ -191,17 +271,44 @@ class Pipeline:
             status = "cancelled"
             self._error = ErrorInfo("cancelled", "the run was cancelled; what was done is kept")
         elif self._error is None:
-            status = _STATUS[state]
+            paused = self._execution.graph.paused and state is State.WAITING
+            status = "paused" if paused else _STATUS[state]
             self._error = self._execution.graph.first_failure()
-        self.log.append(
-            RunFinished(
-                status=status,
-                answer=None if self._answer is None else self._shown,
-                error=self._error,
-                usage=self._usage(),
-            )
+        ended = RunFinished(
+            status=status,
+            answer=None if self._answer is None else self._shown,
+            error=self._error,
+            usage=self._usage(),
         )
+        self.log.append(ended, durable=True)
         self.result = RunResult.from_events(self.log.events, self._output)
+        self._tell_parent(ended)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        journal, recording = self._origin.journal, self._recording
+        if journal is None or recording is None:
+            return
+        await journal.leave(recording)
+        if recording.error is not None and self._error is None:
+            # The last moment could not be kept: whoever reads the result is to know.
+            raise recording.error
+
+    def _tell_parent(self, ended: RunFinished) -> None:
+        parent = self._origin.parent
+        if parent is None or parent.log.loop is None:
+            return
+        finished = ChildRunFinished(
+            child_id=self.log.run_id,
+            status=ended.status,
+            usage=ended.usage,
+            step_id=parent.step_id,
+        )
+        if parent.log.loop is asyncio.get_running_loop():
+            parent.log.append(finished)
+        else:
+            # Started by a tool in a thread, with an event loop of its own.
+            parent.log.loop.call_soon_threadsafe(parent.log.append, finished)
 
     def set_history(self, history: Sequence[Message]) -> None:
         """The conversation before the task; only before `plan`."""
@@ -220,6 +327,10 @@ class Pipeline:
             self._error = ErrorInfo.of(failure)
             return "finish"
         except asyncio.CancelledError:
+            if self._recording is not None and self._recording.error is not None:
+                assert self._stage is not None
+                self._stage.uncancel()
+                return "finish"
             if not self._cancelled:
                 self.cancel()
                 await self._stop()
@@ -235,6 +346,85 @@ class Pipeline:
             self._stage = None
             current_program.reset(token)
         return then
+
+    async def _begin(self) -> None:
+        journal, task = self._origin.journal, self._task
+        if journal is not None and self._recording is None:
+            parent = self._origin.parent
+            self._recording = await journal.begin(
+                self.log.run_id,
+                task=task if isinstance(task, str) else None,
+                now=self.log.now(),
+                parent_id=None if parent is None else parent.run_id,
+                forked_from=self._origin.forked_from,
+            )
+        if self._recording is not None:
+            assert journal is not None
+            self.log.recorder, self._recording.log = self._recording, self.log
+            self._recording.failed = self._not_kept
+            journal.watch(self._recording, self._obey)
+        if self._origin.history is not None:
+            await self._go_on(self._origin.history)
+            return
+        self.log.append(self._started(task))
+        await self._make_plan(task)
+
+    def _started(self, task: str | Plan) -> RunStarted:
+        parent = self._origin.parent
+        turns: list[JsonValue] = [[each.role, each.content] for each in self._history]
+        launch = self._origin.launch
+        return RunStarted(
+            task=Payload(task) if isinstance(task, str) else None,
+            history=Payload(turns) if turns else None,
+            settings=None if launch is None else Payload(dict(launch)),
+            parent=None if parent is None else f"{parent.run_id}/{parent.step_id}",
+        )
+
+    async def _go_on(self, history: History) -> None:
+        """Continue a run where an earlier process has left it."""
+        self.log.append(RunResumed(reopened=self._origin.reopened))
+        self._program.budget.restore(
+            history.calls, history.usage.total_tokens, history.seconds
+        )
+        if history.plan is None:
+            # The planner was cut off. What it had begun had no effects yet: it starts anew.
+            for step_id in history.steps:
+                self.log.append(StepDropped(step_id=step_id))
+            await self._make_plan(self._task)
+            return
+        check_plan(history.plan, self._settled.tools)
+        self._plan, self._replans = history.plan, history.replans
+        self._execution.restore(history)
+        self._execution.seal(history.plan)
+
+    def _not_kept(self, error: RunError) -> None:
+        """The journal takes nothing more: nothing more may happen."""
+        self._error = ErrorInfo.of(error)
+        self._execution.stop()
+        if self._stage is not None and not self._executing:
+            self._stage.cancel()
+
+    def _obey(self, command: Command) -> None:
+        """Do what another process asks of this run."""
+        body: Any = command.body
+        try:
+            match command.kind:
+                case "cancel":
+                    self.cancel()
+                case "pause":
+                    self.pause()
+                case "answer":
+                    self._execution.answer_call(
+                        body["step"],
+                        body["approved"],
+                        reason=body.get("reason"),
+                        arguments=body.get("arguments"),
+                    )
+                case "patch":
+                    self.patch(PlanPatch.from_wire(body))
+        except TreadleError as error:
+            # It came too late, or to the wrong run; whoever asked sees that in the events.
+            _log.warning("%s: %s was not done: %s", command.run_id, command.kind, error)
 
     async def _make_plan(self, task: str | Plan) -> None:
         if isinstance(task, Plan):
@@ -310,7 +500,7 @@ class Pipeline:
         return plan.answer is not None and not graph.unresolved()
 
     async def _write_answer(self) -> None:
-        if self._execution.graph.first_failure() is not None or self._execution.held_calls():
+        if self._execution.graph.first_failure() is not None or self._execution.waits():
             return
         template = None if self._plan is None else self._plan.answer
         if self._answer is None and template is not None:
@@ -323,8 +513,19 @@ class Pipeline:
         self._shown = Payload(self._answer)
 
     def _announce(self, plan: Plan) -> None:
+        tools = self._settled.tools
+        fingerprints = (
+            {name: tools.find(name).fingerprint for name in {step.tool for step in plan.steps}}
+            if self._recording is not None
+            else {}
+        )
         self.log.append(
-            PlanReady(plan_hash=plan.hash, version=plan.version, plan=Payload(plan.wire()))
+            PlanReady(
+                plan_hash=plan.hash,
+                version=plan.version,
+                plan=Payload(plan.wire()),
+                fingerprints=fingerprints,
+            )
         )
 
     def _on_answer(self, text: str) -> None:
@@ -369,8 +570,10 @@ class Pipeline:
         waiting.result()
 
     def _usage(self) -> Usage:
-        calls = (event.usage for event in self.log.events if isinstance(event, ModelCalled))
-        return sum(calls, Usage())
+        counted = ModelCalled | ChildRunFinished
+        return sum(
+            (event.usage for event in self.log.events if isinstance(event, counted)), Usage()
+        )
 
 
 def _observation(node: Node, artifacts: ArtifactStore) -> Observation:

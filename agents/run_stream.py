@@ -9,7 +9,10 @@ from types import TracebackType
 from treadle.agents.pipeline import Pipeline
 from treadle.core.errors import RunError
 from treadle.core.events import Event
+from treadle.core.json_value import JsonValue
 from treadle.executor import RunResult
+from treadle.planner.patch import PlanPatch
+from treadle.planner.plan import Plan
 
 
 class RunStream:
@@ -90,8 +93,37 @@ class RunStream:
             if first is not error:
                 raise first from first.__cause__
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self._pipeline.log.follow(self._first_event)
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        async for event in self._pipeline.log.follow(self._first_event):
+            yield event
+        if self._task is not None:
+            # The last event is there a moment before the result is.
+            await asyncio.wait([self._task])
+
+    def approve(
+        self,
+        step_id: str,
+        approved: bool = True,
+        *,
+        reason: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """Decide on a call that waits for approval; `arguments` replace those of the call.
+
+        Raises RunError (`nothing_waits`, `cannot_edit`), and ToolError (`invalid_arguments`).
+        """
+        self._pipeline.answer(step_id, approved, reason=reason, arguments=arguments)
+
+    def pause(self) -> None:
+        """Start nothing more; the run ends `paused` when what runs has ended. `resume` goes on."""
+        self._pipeline.pause()
+
+    def patch(self, patch: PlanPatch) -> Plan:
+        """Add, replace or drop steps that have not started; see `PlanPatch`.
+
+        Raises PlanError, and RunError (`not_executing`) before and after the steps run.
+        """
+        return self._pipeline.patch(patch)
 
     async def _run(self) -> RunResult:
         self._begun = True

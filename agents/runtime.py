@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from treadle.agents.agent import Agent
-from treadle.agents.pipeline import Pipeline, Settled
+from treadle.agents.pipeline import Origin, Pipeline, Settled
 from treadle.agents.run_stream import RunStream
 from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import ChatModel, Message
@@ -20,11 +20,14 @@ from treadle.core.durations import DurationHistory
 from treadle.core.errors import ConfigError, RunError
 from treadle.core.event_log import EventLog
 from treadle.core.ids import new_run_id
+from treadle.core.json_value import JsonValue
 from treadle.core.loop import run_bounded
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.core.settings import Settings, load_settings
 from treadle.executor import Approve, Execution, RunResult
+from treadle.executor.execution import Verdict
+from treadle.executor.history import History
 from treadle.planner.llm_planner import LLMPlanner
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
@@ -35,6 +38,7 @@ from treadle.tools.builtin import builtin_tools
 
 if TYPE_CHECKING:
     from treadle.agents.langgraph_node import RuntimeNode
+    from treadle.executor.journal import Journal
 
 
 class Runtime:
@@ -51,7 +55,10 @@ class Runtime:
     approve: decides on calls with effects; without it such a run ends `waiting`.
     max_replans, max_repairs: how often a plan is patched, and a malformed one mended.
     prompts: a folder with prompts that replace the ones that ship.
-    artifacts: a folder for large outputs; a temporary one, deleted by `aclose`, by default.
+    database: "sqlite:///path" or "postgresql://...", where runs are journaled so that they can be
+        resumed; TREADLE_DATABASE_URL by default, and without it runs are in memory only.
+    artifacts: a folder for large outputs. By default one in the user's state folder where runs are
+        journaled, else a temporary one, deleted by `aclose`.
 
     Raises ConfigError for what cannot be used. Nothing is contacted before the first run.
     """
@@ -70,6 +77,7 @@ class Runtime:
         max_replans: int = 2,
         max_repairs: int = 2,
         prompts: Path | str | None = None,
+        database: str | None = None,
         artifacts: Path | str | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
@@ -94,6 +102,17 @@ class Runtime:
         )
         self.tools = ToolRegistry([*included, *own])
         """Everything that plans may call."""
+        url = database if database is not None else self._settings.get("database_url")
+        self._database_url = url
+        if url is not None:
+            from treadle.core.database.url import DatabaseUrl
+
+            DatabaseUrl.parse(url)
+            if artifacts is None:
+                artifacts = state_folder(self._settings) / "artifacts"
+        self._journals: dict[asyncio.AbstractEventLoop, Journal] = {}
+        self.launch: Mapping[str, JsonValue] | None = None
+        """What a command line needs to make this Runtime again; recorded with each run."""
         folder = prompts if prompts is not None else self._settings.get("prompts")
         self._settled = Settled(
             model=self.model,
@@ -146,8 +165,113 @@ class Runtime:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return run_bounded(self.run(task, **options))
+            return run_bounded(self._run_alone(task, options))
         raise RunError("event_loop_running", "an event loop runs here already: await run() instead")
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        approve: Approve | None = None,
+        done: Collection[str] = (),
+        redo: Collection[str] = (),
+        accept_changes: bool = False,
+    ) -> RunResult:
+        """Go on with a journaled run that a crash, a cancellation or a wait has left unfinished.
+
+        What has completed is not run again. A run that has succeeded or failed already gives the
+        result that it had.
+
+        approve: as for `run`.
+        done, redo: steps with effects that were cut short, so that nobody knows whether they took
+            effect: these did, those did not and are to run (again). A failed step can be redone.
+        accept_changes: go on although tools have changed since the run began.
+
+        Raises RunError: `run_not_found`, `run_held` by another process, `code_changed`,
+        `nothing_recorded`, `payload_erased`, `unknown_step` in `done` or `redo`; and ConfigError
+        (`no_database`).
+        """
+        stream = await self.reopen(
+            run_id, approve=approve, done=done, redo=redo, accept_changes=accept_changes
+        )
+        async with stream as run:
+            async for _ in run:
+                pass
+        return run.result
+
+    async def reopen(
+        self,
+        run_id: str,
+        *,
+        approve: Approve | None = None,
+        done: Collection[str] = (),
+        redo: Collection[str] = (),
+        accept_changes: bool = False,
+    ) -> RunStream:
+        """`resume` as a stream; its first events are those of the run so far."""
+        self._check_open()
+        journal = self.journal
+        if journal is None:
+            raise ConfigError("no_database", "runs are in memory only: name a database")
+        from treadle.agents.resume import check_fingerprints, reopened_by, task_of
+
+        events = await journal.events(run_id)
+        history = History(events)
+        reopened = reopened_by(history, done, redo)
+        ended = history.finished
+        if ended is not None and ended.status in ("succeeded", "failed") and not reopened:
+            log = EventLog(run_id, self._clock, None, events)
+            pipeline = self._pipeline("", log, None, self._budget, (), None, Origin())
+            pipeline.end_as_recorded()
+            return self.open_stream(pipeline, pipeline.run)
+        if not accept_changes:
+            check_fingerprints(history, self.tools)
+        recording = await journal.take(run_id)
+        try:
+            events = await journal.events(run_id)
+            history = History(events)
+            task, turns = task_of(run_id, history)
+            history.reopen(reopened)
+            log = EventLog(run_id, self._clock, recording, events)
+            verdicts: dict[str, Verdict] = {
+                **dict.fromkeys(done, "done"), **dict.fromkeys(redo, "redo")
+            }  # fmt: skip
+            origin = Origin(
+                journal=journal, recording=recording, history=history, reopened=reopened
+            )
+            pipeline = self._pipeline(
+                task, log, approve, self._budget, turns, None, origin, verdicts
+            )
+        except BaseException:
+            await journal.release(recording)
+            raise
+        return self.open_stream(pipeline, pipeline.run)
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal for the running event loop; None where runs are in memory only."""
+        if self._database_url is None:
+            return None
+        loop = asyncio.get_running_loop()
+        found = self._journals.get(loop)
+        if found is None:
+            from treadle.core.database.url import DatabaseUrl
+            from treadle.executor.journal import Journal
+
+            found = self._journals[loop] = Journal(DatabaseUrl.parse(self._database_url))
+        return found
+
+    async def _run_alone(self, task: str | Plan, options: dict[str, Any]) -> RunResult:
+        """A run in an event loop that ends with it."""
+        try:
+            return await self.run(task, **options)
+        finally:
+            await self._close_journal()
+
+    async def _close_journal(self) -> None:
+        journal = self._journals.pop(asyncio.get_running_loop(), None)
+        if journal is not None:
+            await journal.close()
 
     def stream(
         self,
@@ -176,10 +300,27 @@ class Runtime:
         """A run that has not started, for whoever drives its stages. See `run`."""
         self._check_open()
         log = EventLog(self._new_id(), self._clock)
-        outer = current_program.get()
-        meter = BudgetMeter(budget or self._budget, self._clock)
-        if outer is not None:
-            meter = meter.within(outer.budget)
+        origin = Origin(
+            journal=self.journal, parent=current_program.get(), launch=self.launch
+        )
+        return self._pipeline(
+            task, log, approve, budget or self._budget, history, output_type, origin
+        )
+
+    def _pipeline(
+        self,
+        task: str | Plan,
+        log: EventLog,
+        approve: Approve | None,
+        budget: Budget,
+        history: Sequence[Message],
+        output_type: Any,
+        origin: Origin,
+        verdicts: Mapping[str, Verdict] | None = None,
+    ) -> Pipeline:
+        meter = BudgetMeter(budget, self._clock)
+        if origin.parent is not None:
+            meter = meter.within(origin.parent.budget)
         program = Program(log.run_id, meter, log)
         execution = Execution(
             self.tools,
@@ -188,6 +329,7 @@ class Runtime:
             artifacts=self._settled.artifacts,
             approve=approve or self._approve,
             max_parallel=self._max_parallel,
+            verdicts=verdicts,
         )
         return Pipeline(
             self._settled,
@@ -197,6 +339,7 @@ class Runtime:
             execution=execution,
             history=history,
             output_type=output_type,
+            origin=origin,
         )
 
     def open_stream(
@@ -242,6 +385,7 @@ class Runtime:
             run.cancel()
         for run in list(self._running):
             await run.ended()
+        await self._close_journal()
         await self.model.aclose()
         self._settled.artifacts.close()
 
@@ -264,6 +408,16 @@ class Runtime:
 def user_settings() -> Settings:
     """The settings of this process: the environment and the user's config file."""
     return load_settings(os.environ, config_file())
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where history, artifacts and the database are: TREADLE_STATE_DIR, or the user's own."""
+    chosen = settings.environment.get("TREADLE_STATE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_state_path
+
+    return user_state_path("treadle")
 
 
 def config_file() -> Path:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from treadle.core.events import Payload
 from treadle.core.json_value import JsonValue
-from treadle.executor.node import Node
-from treadle.tools import Effect
+from treadle.tools import Effect, Tool
+
+if TYPE_CHECKING:
+    from treadle.executor.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,19 @@ class Decisions:
 
     approved: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
+    edited: dict[str, Payload] = field(default_factory=dict)
 
     def is_open(self, step_id: str) -> bool:
         """Whether nobody has decided on this step."""
         return step_id not in self.approved and step_id not in self.denied
 
-    def take(self, step_ids: Iterable[str], approved: bool) -> None:
-        """Note one decision on several steps."""
+    def take(
+        self, step_ids: Iterable[str], approved: bool, arguments: Payload | None = None
+    ) -> None:
+        """Note one decision on several steps; `arguments` replace those of a single one."""
         (self.approved if approved else self.denied).update(step_ids)
+        if arguments is not None:
+            self.edited.update(dict.fromkeys(step_ids, arguments))
 
 
 Approve: TypeAlias = Callable[[ApprovalRequest], Awaitable[bool]]
@@ -62,9 +70,8 @@ def pending_call(node: Node) -> PendingCall:
     return PendingCall(step.id, step.tool, node.tool.effect, step.args, step.for_each is not None)
 
 
-def needs_approval(effect: Effect) -> bool:
-    """Whether a call of this class asks: everything that changes the world.
-
-    Nothing can be undone yet, so that a write asks like an irreversible call.
-    """
-    return not effect.repeatable
+def needs_approval(tool: Tool) -> bool:
+    """Whether a call of `tool` asks: everything that changes the world and cannot be undone."""
+    return not tool.effect.repeatable and (
+        tool.undo is None or tool.effect is Effect.IRREVERSIBLE
+    )

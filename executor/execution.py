@@ -8,10 +8,13 @@ plan runs while it is still being written.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 from treadle.core.durations import DurationSource
-from treadle.core.errors import BudgetExceeded, ErrorInfo, ToolError, TreadleError
+from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.events import (
+    DoubtSettled,
     Payload,
     StepProgress,
     StepRetrying,
@@ -23,17 +26,22 @@ from treadle.executor.approval import Approve, PendingCall
 from treadle.executor.approvals import Approvals
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph, cancelled, error_value
+from treadle.executor.history import History, Past
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import FINAL, Call, FanOut, Node, State
 from treadle.executor.outlook import outlook_of
 from treadle.executor.ready import ReadyQueue
-from treadle.executor.stored import keep
+from treadle.executor.step_key import StepKey, input_hash
+from treadle.executor.stored import keep, load, restored, shown
 from treadle.planner.plan import Plan
 from treadle.planner.reference import Parsed
 from treadle.planner.step import OnFailure, Step
 from treadle.tools import ToolRegistry
-from treadle.tools.artifacts import ArtifactStore, Kept, as_json
+from treadle.tools.artifacts import ArtifactStore, Kept
 from treadle.tools.tool import DEFAULT_TIMEOUT
+
+Verdict: TypeAlias = Literal["done", "redo"]
+"""What a person says of a call with effects that was cut short: it happened, or it is to run."""
 
 
 class Execution:
@@ -45,6 +53,7 @@ class Execution:
 
     max_parallel: calls that run at once.
     approve: who decides on effects; None when there is nobody to ask.
+    verdicts: what a person said of steps that are in doubt, by id.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class Execution:
         artifacts: ArtifactStore,
         approve: Approve | None = None,
         max_parallel: int = 8,
+        verdicts: Mapping[str, Verdict] | None = None,
     ) -> None:
         self.graph = Graph(tools, program.log, durations)
         """The steps with their states."""
@@ -73,6 +83,7 @@ class Execution:
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
         self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
+        self._verdicts = dict(verdicts or {})
         self._pumping = False
         self._plan: Plan | None = None
 
@@ -98,6 +109,17 @@ class Execution:
         self._approvals.forget()
         self.seal(plan)
 
+    def restore(self, history: History) -> None:
+        """Go on with the plan of a run where an earlier process has left it; then `seal` it.
+
+        Raises ToolError (`artifact_failed`) where a large output is not there any more.
+        """
+        assert history.plan is not None
+        for step in history.plan.steps:
+            past = history.steps[step.id]
+            self.graph.restore(step, past, restored(self._artifacts, past.output))
+        self._approvals.restore(history.decisions)
+
     # ---- what may start ----------------------------------------------------------------------
 
     def _pump(self) -> None:
@@ -107,7 +129,7 @@ class Execution:
         self._pumping = True
         try:
             startable = self.graph.startable
-            while startable or (self._free and self._ready):
+            while startable or (self._free and self._ready and not self.graph.paused):
                 if startable:
                     self._prepare(startable.popleft())
                 elif not self._start_next():
@@ -129,6 +151,8 @@ class Execution:
             if self._approvals.holds(node):
                 node.state = State.HELD
                 return
+            if self._in_doubt(node):
+                return
             if step.for_each is not None:
                 self._fan_out(node, self._inputs.items(node))
                 return
@@ -136,17 +160,64 @@ class Execution:
             self._end(node, State.FAILED, error=ErrorInfo.of(error, step.id))
             return
         node.state = State.READY
-        self._ready.push(Call(node))
+        self._ready.push(self._next_call(node, None))
+
+    def _next_call(self, node: Node, index: int | None) -> Call:
+        number = 1 if node.past is None else node.past.attempts + 1
+        return Call(node, index, number, number)
+
+    def _in_doubt(self, node: Node) -> bool:
+        """Whether a call of `node` was cut short and only a person can say what became of it."""
+        if node.past is None or not node.past.open_calls or node.tool.effect.repeatable:
+            return False
+        if node.tool.idempotent or node.tool.reconcile is not None:
+            return False  # its next call finds out
+        verdict = self._verdicts.get(node.step.id)
+        if verdict is None:
+            node.state, node.in_doubt = State.HELD, True
+            return True
+        node.in_doubt = False
+        for index in list(node.past.open_calls):
+            settled = DoubtSettled(step_id=node.step.id, decision=verdict, index=index)
+            self._log.append(settled, durable=True)
+            del node.past.open_calls[index]
+            if verdict == "done" and index is not None:
+                progress = StepProgress(
+                    step_id=node.step.id,
+                    done=len(node.past.items) + 1,
+                    total=0,
+                    index=index,
+                    output=Payload(None),
+                )
+                self._log.append(progress, durable=True)
+                node.past.items[index] = (progress.output, None)
+            elif verdict == "done":
+                self._end(node, State.SUCCEEDED, output=None)
+                return True
+        return False
 
     def _fan_out(self, node: Node, items: list[JsonValue]) -> None:
         node.state = State.RUNNING
-        self._log.append(StepStarted(step_id=node.step.id))
-        node.fan_out = FanOut(items, [None] * len(items))
-        if not items:
-            self._end(node, State.SUCCEEDED, output=[])
+        fan_out = node.fan_out = FanOut.of(items)
+        if node.past is not None and node.past.items:
+            self._restore_items(node.past, fan_out)
+        self._log.append(StepStarted(step_id=node.step.id, version=node.version))
+        if not fan_out.todo:
+            self._end_with(node, fan_out.outputs)
             return
-        for _ in range(min(len(items), self._max_parallel)):
-            self._ready.push(Call(node, node.fan_out.take()))
+        for _ in range(min(len(fan_out.todo), self._max_parallel)):
+            self._ready.push(self._next_call(node, fan_out.take()))
+
+    def _restore_items(self, past: Past, fan_out: FanOut) -> None:
+        """What an earlier process has done of a fan-out is not done again."""
+        for index, (output, error) in past.items.items():
+            if output is None and error is not None:
+                continue  # it had failed; it may run again
+            fan_out.restore(index, load(self._artifacts, restored(self._artifacts, output)))
+        fan_out.todo = type(fan_out.todo)(
+            index for index in fan_out.todo if index not in past.items
+            or (past.items[index][0] is None)
+        )
 
     def _start_next(self) -> bool:
         if self.graph.rank():
@@ -176,13 +247,25 @@ class Execution:
             self._program.budget.reserve_step()
             arguments = self._inputs.arguments(node, call.index)
             node.state = State.RUNNING
-            if call.index is None:
-                shown = Payload(as_json(keep(self._artifacts, arguments)))
-                self._log.append(
-                    StepStarted(step_id=step.id, attempt=call.attempt, arguments=shown)
-                )
+            repeatable = node.tool.effect.repeatable
+            happened = None
+            if node.past is not None and not repeatable:
+                happened = await self._settle_doubt(call, arguments)
+            if call.index is None or not repeatable:
+                self._log_start(call, arguments)
             started = loop.time()
-            output = await node.tool.call(arguments, timeout=step.timeout)
+            if happened is not None:
+                output = happened
+            elif repeatable:
+                output = await node.tool.call(arguments, timeout=step.timeout)
+            else:
+                # The intent is on the disk before the effect: whatever happens then, it is known
+                # that it may have happened.
+                await self._log.durable()
+                key = StepKey(self._log.run_id, step.id, node.version, call.index)
+                output = await node.tool.call(
+                    arguments, timeout=step.timeout, idempotency_key=str(key)
+                )
             self._durations.observe(step.tool, loop.time() - started)
             kept = keep(self._artifacts, output)
         except asyncio.CancelledError:
@@ -196,6 +279,43 @@ class Execution:
             self._release(call)
             self._call_succeeded(call, output, kept)
         self._pump()
+
+    def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> None:
+        journaled = self._log.recorder is not None
+        self._log.append(
+            StepStarted(
+                step_id=call.node.step.id,
+                attempt=call.attempt,
+                arguments=shown(keep(self._artifacts, arguments)),
+                index=call.index,
+                version=call.node.version,
+                input_hash=input_hash(arguments) if journaled else None,
+            )
+        )
+
+    async def _settle_doubt(self, call: Call, arguments: dict[str, JsonValue]) -> JsonValue:
+        """What a call that was cut short came to, where its tool can tell; None: make it (again).
+
+        Raises ToolError: `inputs_changed`, and what `Tool.reconciled` raises.
+        """
+        node, past = call.node, call.node.past
+        if past is None or call.index not in past.open_calls:
+            return None
+        before = past.open_calls.pop(call.index)
+        if before is not None and before != input_hash(arguments):
+            raise ToolError(
+                "inputs_changed",
+                f"'{node.step.id}' was cut short with other arguments than it would run with now",
+            )
+        result: JsonValue = None
+        decision: Literal["idempotent", "reconciled", "not_done"] = "idempotent"
+        if not node.tool.idempotent:
+            result = await node.tool.reconciled(arguments)
+            decision = "not_done" if result is None else "reconciled"
+        self._log.append(
+            DoubtSettled(step_id=node.step.id, decision=decision, index=call.index), durable=True
+        )
+        return result
 
     def _ends_with_its_steps(self) -> bool:
         """Whether no joiner is needed for an answer, as far as the plan tells."""
@@ -212,7 +332,7 @@ class Execution:
         if call.index is None:
             self._end(call.node, State.SUCCEEDED, output=kept)
         else:
-            self._item_ended(call.node, call.index, output, Payload(as_json(kept)))
+            self._item_ended(call.node, call.index, output, shown(kept))
 
     def _call_failed(self, call: Call, error: TreadleError) -> None:
         if call.abandoned:
@@ -234,7 +354,7 @@ class Execution:
     def _may_retry(self, call: Call, error: TreadleError) -> bool:
         return (
             getattr(error, "retryable", False)
-            and call.attempt < call.node.step.retry.attempts
+            and call.attempt - call.first + 1 < call.node.step.retry.attempts
             and call.node.tool.effect.repeatable
             and not self.graph.stopping
         )
@@ -254,7 +374,7 @@ class Execution:
 
         async def wait() -> None:
             await asyncio.sleep(delay)
-            self._ready.push(Call(call.node, call.index, call.attempt + 1))
+            self._ready.push(Call(call.node, call.index, call.attempt + 1, call.first))
             self._pump()
 
         self._calls.start_timer(wait())
@@ -274,7 +394,7 @@ class Execution:
         node: Node,
         index: int,
         output: JsonValue,
-        shown: Payload | None = None,
+        payload: Payload | None = None,
         *,
         error: ErrorInfo | None = None,
     ) -> None:
@@ -287,12 +407,13 @@ class Execution:
                 done=fan_out.done,
                 total=len(fan_out.items),
                 index=index,
-                output=shown,
+                output=payload,
                 error=error,
-            )
+            ),
+            durable=not node.tool.effect.repeatable,
         )
         if fan_out.has_more and not self.graph.stopping:
-            self._ready.push(Call(node, fan_out.take()))
+            self._ready.push(self._next_call(node, fan_out.take()))
         if fan_out.running:
             return
         if fan_out.failure is not None:
@@ -330,10 +451,29 @@ class Execution:
         """The calls that wait for an approval."""
         return self._approvals.held_calls()
 
+    def waits(self) -> bool:
+        """Whether a step waits for a person: to approve it, or to say what became of it."""
+        return any(node.state is State.HELD for node in self.graph.nodes.values())
+
     def decide(self, approved: bool) -> None:
         """A person has decided on all calls of the plan that were still open."""
         assert self._plan is not None
         self._approvals.decide(self._plan, approved)
+
+    def answer_call(
+        self,
+        step_id: str,
+        approved: bool,
+        *,
+        reason: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """A person has decided on one call; see `Approvals.answer`."""
+        if self._plan is None:
+            raise RunError("nothing_waits", f"step '{step_id}' waits for no decision")
+        self._approvals.answer(
+            self._plan, step_id, approved, reason=reason, arguments=arguments
+        )
 
     # ---- the end -------------------------------------------------------------------------------
 
@@ -351,6 +491,10 @@ class Execution:
         """Stop everything because the caller wants it; see `stop`."""
         self.cancelled = True
         self.stop()
+
+    def pause(self) -> None:
+        """Start nothing more; what runs goes on to its end, then `settle` returns."""
+        self.graph.paused = True
 
     def stop(self) -> None:
         """Stop everything, for whatever reason; `settle` returns within the grace period."""

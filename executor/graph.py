@@ -14,11 +14,13 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, StepDropped, StepFinished, StepPlanned, StepStatus
 from treadle.core.json_value import JsonValue
+from treadle.executor.history import Past
 from treadle.executor.node import FINAL, NOT_STARTED, Node, State
+from treadle.executor.stored import shown
 from treadle.planner.plan import Plan
 from treadle.planner.step import OnFailure, Step
 from treadle.tools import ToolRegistry
-from treadle.tools.artifacts import Kept, as_json
+from treadle.tools.artifacts import Kept
 
 _STATUS: dict[State, StepStatus] = {
     State.SUCCEEDED: "succeeded",
@@ -28,6 +30,12 @@ _STATUS: dict[State, StepStatus] = {
     State.WAITING: "waiting",
 }
 
+_STATE: dict[StepStatus, State] = {
+    "succeeded": State.SUCCEEDED,
+    "failed": State.FAILED,
+    "skipped": State.SKIPPED,
+}
+
 _FATAL = frozenset({OnFailure.FAIL, OnFailure.CANCEL, OnFailure.REPLAN})
 
 
@@ -35,12 +43,14 @@ class Graph:
     """Steps with their states, in the plan's order.
 
     stopping: set when everything is to end; what depends on a cancelled step is then left alone.
+    paused: set when nothing more is to start.
     """
 
     def __init__(self, tools: ToolRegistry, log: EventLog, durations: DurationSource) -> None:
         self.nodes: dict[str, Node] = {}
         self.startable: deque[Node] = deque()
         self.stopping = False
+        self.paused = False
         self._tools = tools
         self._log = log
         self._durations = durations
@@ -48,18 +58,41 @@ class Graph:
 
     # ---- its shape ---------------------------------------------------------------------------
 
-    def add(self, step: Step) -> None:
-        """Add a step whose needs are all there; announce it."""
+    def add(self, step: Step, version: int = 1) -> None:
+        """Add a step whose needs are all there; announce it. `version`: of its plan."""
         payload = Payload(step.wire())
         self._log.append(
-            StepPlanned(step_id=step.id, tool=step.tool, needs=step.needs, step=payload)
+            StepPlanned(
+                step_id=step.id, tool=step.tool, needs=step.needs, step=payload, version=version
+            )
         )
-        self._insert(step)
+        self._insert(step, version)
+
+    def restore(self, step: Step, past: Past, output: Kept) -> None:
+        """Add a step as an earlier process has left it; what has ended stays so.
+
+        output: what it came to, None where it has none.
+        """
+        ended = _STATE.get(past.status) if past.status is not None else None
+        if ended is None:
+            self._insert(step, past.version, past)
+            return
+        node = Node(step, self._tools.find(step.tool), ended, version=past.version, past=past)
+        node.output, node.error = output, past.error
+        self._set_outcome(node, over_budget=_over_budget(past.error))
+        if past.resolved:
+            node.fatal = False
+        if ended is State.SKIPPED:
+            node.by_condition = past.error is not None and past.error.code == "condition_not_met"
+        self.nodes[step.id] = node
+        for need in step.needs:
+            self.nodes[need].dependents.append(node)
 
     def patch(self, plan: Plan) -> None:
         """What has started stays; the rest is laid anew, as `plan` says."""
-        kept = {id_: node for id_, node in self.nodes.items() if node.state not in NOT_STARTED}
-        before = {id_: node.step for id_, node in self.nodes.items() if id_ not in kept}
+        started = self.started()
+        kept = {id_: node for id_, node in self.nodes.items() if id_ in started}
+        before = {id_: node for id_, node in self.nodes.items() if id_ not in kept}
         self.nodes.clear()
         self.startable.clear()
         for node in kept.values():
@@ -69,13 +102,15 @@ class Graph:
         for step in plan.steps:
             if step.id in kept:
                 self.nodes[step.id] = kept[step.id]
-            elif before.get(step.id) == step:
-                self._insert(step)
+                for need in step.needs:
+                    self.nodes[need].dependents.append(kept[step.id])
+            elif step.id in before and before[step.id].step == step:
+                self._insert(step, before[step.id].version, before[step.id].past)
             else:
-                self.add(step)
+                self.add(step, plan.version)
 
-    def _insert(self, step: Step) -> None:
-        node = Node(step, self._tools.find(step.tool))
+    def _insert(self, step: Step, version: int = 1, past: Past | None = None) -> None:
+        node = Node(step, self._tools.find(step.tool), version=version, past=past)
         node.rank = self._durations.expected_seconds(step.tool)
         self.nodes[step.id] = node
         self._unranked += 1
@@ -120,23 +155,20 @@ class Graph:
 
         fatal: the run fails whatever the step's policy says (its budget is used up).
         """
-        failed = state is State.FAILED
-        as_value = failed and node.step.on_failure is OnFailure.VALUE and not fatal
-        if as_value and error is not None:
-            output = error_value(error)
         node.state = state
         node.error = error
+        self._set_outcome(node, over_budget=fatal)
+        if node.hands_on and state is State.FAILED and error is not None:
+            output = error_value(error)
         node.output = output
-        node.hands_on = state is State.SUCCEEDED or as_value
-        node.fatal = failed and (fatal or node.step.on_failure in _FATAL)
-        node.can_be_replanned = failed and not fatal and node.step.on_failure is OnFailure.REPLAN
         self._log.append(
             StepFinished(
                 step_id=node.step.id,
                 status=_STATUS[state],
-                output=Payload(as_json(output)) if node.hands_on else None,
+                output=shown(output) if node.hands_on else None,
                 error=error,
-            )
+            ),
+            durable=not node.tool.effect.repeatable,
         )
         for dependent in node.dependents:
             if node.hands_on:
@@ -145,6 +177,16 @@ class Graph:
                     self.startable.append(dependent)
             elif not self.stopping:
                 self._refuse(node, dependent)
+
+    @staticmethod
+    def _set_outcome(node: Node, *, over_budget: bool) -> None:
+        """What the state of `node` means under its failure policy."""
+        failed, policy = node.state is State.FAILED, node.step.on_failure
+        node.hands_on = node.state is State.SUCCEEDED or (
+            failed and policy is OnFailure.VALUE and not over_budget
+        )
+        node.fatal = failed and (over_budget or policy in _FATAL)
+        node.can_be_replanned = failed and not over_budget and policy is OnFailure.REPLAN
 
     def _refuse(self, source: Node, first: Node) -> None:
         """`source` hands nothing on: neither `first` nor what depends on it can run."""
@@ -181,12 +223,24 @@ class Graph:
                 causes = (self.nodes[need] for need in node.step.needs)
                 self._skip(node, next(cause for cause in causes if not cause.hands_on))
             else:
-                reason = "it waits for an approval, or for a step that does"
-                waiting = ErrorInfo("approval_needed", reason, node.step.id)
+                waiting = self._waiting(node)
                 node.state, node.error = State.WAITING, waiting
                 self._log.append(
                     StepFinished(step_id=node.step.id, status="waiting", error=waiting)
                 )
+
+    def _waiting(self, node: Node) -> ErrorInfo:
+        if node.in_doubt:
+            return ErrorInfo(
+                "in_doubt",
+                "it was cut short, and whether it took effect is not known: look, then resume "
+                f"with --done {node.step.id} or --redo {node.step.id}",
+                node.step.id,
+            )
+        if self.paused:
+            return ErrorInfo("paused", "the run was paused before it could run", node.step.id)
+        reason = "it waits for an approval, or for a step that waits"
+        return ErrorInfo("approval_needed", reason, node.step.id)
 
     def unresolved(self) -> list[Node]:
         """The steps that failed with the policy `replan` and were not taken care of."""
@@ -207,7 +261,15 @@ class Graph:
 
     def started(self) -> set[str]:
         """The ids of the steps that a patch can no longer change."""
-        return {id_ for id_, node in self.nodes.items() if node.state not in NOT_STARTED}
+        return {
+            id_
+            for id_, node in self.nodes.items()
+            if node.state not in NOT_STARTED or node.in_doubt
+        }
+
+
+def _over_budget(error: ErrorInfo | None) -> bool:
+    return error is not None and error.code == "budget_exceeded"
 
 
 def cancelled(node: Node) -> ErrorInfo:

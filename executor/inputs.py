@@ -29,6 +29,8 @@ class Inputs:
         Raises ToolError (`reference_not_found`).
         """
         members = node.step.arguments.members
+        if node.edited is not None:
+            return node.edited
         if index is None:
             return {name: resolve(value, self.output) for name, value in members}
         assert node.fan_out is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from treadle.core.errors import ErrorInfo
 from treadle.core.json_value import JsonValue
+from treadle.executor.history import Past
 from treadle.planner.step import Step
 from treadle.tools import Tool
 from treadle.tools.artifacts import Kept
@@ -42,22 +44,31 @@ class FanOut:
 
     items: list[JsonValue]
     outputs: list[JsonValue]
+    todo: deque[int]
     done: int = 0
     running: int = 0
-    next: int = 0
     failure: ErrorInfo | None = None
     fatal: bool = False
+
+    @classmethod
+    def of(cls, items: list[JsonValue]) -> FanOut:
+        """A fan-out of which nothing is done yet."""
+        return cls(items, [None] * len(items), deque(range(len(items))))
 
     @property
     def has_more(self) -> bool:
         """Whether another item should start: not after a failure."""
-        return self.failure is None and self.next < len(self.items)
+        return self.failure is None and bool(self.todo)
 
     def take(self) -> int:
         """The index of the next item; it counts as running."""
         self.running += 1
-        self.next += 1
-        return self.next - 1
+        return self.todo.popleft()
+
+    def restore(self, index: int, output: JsonValue) -> None:
+        """Item `index` has ended in an earlier process."""
+        self.done += 1
+        self.outputs[index] = output
 
     def give(self, index: int, output: JsonValue) -> None:
         """Item `index` has ended."""
@@ -92,6 +103,14 @@ class Node:
     """Failed in a way that makes the run fail, unless it can be replanned and is."""
     can_be_replanned: bool = False
     """Failed in a way that a patch or an answer can take care of."""
+    version: int = 1
+    """Of the plan that introduced the step."""
+    past: Past | None = None
+    """What an earlier process has done of it; None where none has."""
+    in_doubt: bool = False
+    """A call with effects was cut short, and only a person can tell what became of it."""
+    edited: dict[str, JsonValue] | None = None
+    """What a person put in place of its arguments."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +120,8 @@ class Call:
     node: Node
     index: int | None = None
     attempt: int = 1
+    first: int = 1
+    """The number of its first attempt in this process."""
     abandoned: bool = False
     """It ignored its cancellation; whatever it still gives does not count."""
     deadline: float = float("inf")

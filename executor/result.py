@@ -10,11 +10,13 @@ from treadle.core.chat import Usage
 from treadle.core.clock import iso_time
 from treadle.core.errors import ErrorInfo
 from treadle.core.events import (
+    ChildRunFinished,
     Event,
     ModelCalled,
     Payload,
     PlanReady,
     RunFinished,
+    RunResumed,
     RunStatus,
     RunWaiting,
     StepDropped,
@@ -64,8 +66,7 @@ class RunResult:
 
     answer: the answer, a JSON value; `output` is the same as the `output_type` that was asked for.
     plan: the last version of the plan, None when there is none.
-    usage: tokens and calls of the run, those of agents in its steps included. A run that a tool
-        starts has a result of its own (its budget counts here too).
+    usage: tokens and calls of the run, those of agents and of runs in its steps included.
     events: the record that everything else here is read from.
     """
 
@@ -143,8 +144,13 @@ class _Fold:
                     _value(event.output),
                     event.error,
                 )
-            case ModelCalled():
+            case ModelCalled() | ChildRunFinished():
                 self.usage += event.usage
+            case RunResumed():
+                self.status = self.error = self.answer = None
+                for id_, step in self.steps.items():
+                    if step.status in ("waiting", "cancelled") or id_ in event.reopened:
+                        self.steps[id_] = StepResult(step.id, step.tool, started=step.started)
             case PlanReady():
                 self.plan = event.plan
             case RunWaiting():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ KEEP_DAYS = 30
 """Days that an artifact is kept in a folder that stays."""
 
 _PREVIEW = 500
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,22 @@ class ArtifactStore:
             return kept
         value: JsonValue = json.loads(kept.path.read_bytes().decode("utf-8", "surrogatepass"))
         return value
+
+    def restored(self, document: JsonValue) -> Artifact:
+        """What `as_json` described. Only the digest counts: it names a file of this store.
+
+        Raises ValueError for what is no such description.
+        """
+        digest = str(document.get("artifact", ""))[7:] if isinstance(document, dict) else ""
+        if not isinstance(document, dict) or not _DIGEST.fullmatch(digest):
+            raise ValueError("a stored output without a digest")
+        size = document.get("bytes")
+        return Artifact(
+            digest,
+            self._place() / f"{digest}.json",
+            size if isinstance(size, int) else 0,
+            str(document.get("preview", "")),
+        )
 
     def close(self) -> None:
         """Delete the temporary folder, if one was made."""

@@ -53,6 +53,12 @@ class BudgetMeter:
         """The same limits, for a run inside the run of `outer`."""
         return BudgetMeter(self._budget, self._clock, outer)
 
+    def restore(self, steps: int, tokens: int, seconds: float) -> None:
+        """Count what an earlier process has used of the same run."""
+        self.steps += steps
+        self.tokens += tokens
+        self._started -= seconds
+
     @property
     def remaining_tokens(self) -> int | None:
         """Tokens left here and in the outer runs, at least 0; None without a limit."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol, TypeVar
 
 from treadle.core.clock import Clock
 from treadle.core.events import Event, RunFinished, RunWaiting
@@ -12,19 +12,50 @@ from treadle.core.events import Event, RunFinished, RunWaiting
 EventT = TypeVar("EventT", bound=Event)
 
 
+class Recorder(Protocol):
+    """Keeps the events of a run where they outlive the process; see `treadle.executor.journal`."""
+
+    def record(self, event: Event, durable: bool) -> None:
+        """Keep `event` soon; the log is told by `EventLog.publish` when it is kept.
+
+        durable: so that it survives a power cut, not only the end of the process.
+        """
+        ...
+
+    async def durable(self) -> None:
+        """Return when everything recorded so far survives a power cut.
+
+        Raises RunError where it cannot be kept: nothing may be done on the strength of it then.
+        """
+        ...
+
+
 class EventLog:
-    """The events of one run, in order. Append from the event loop's thread only."""
+    """The events of one run, in order. Append from the event loop's thread only.
 
-    __slots__ = ("_changed", "_clock", "events", "run_id")
+    recorder: keeps them; followers see an event once it is kept. In memory only by default.
+    """
 
-    def __init__(self, run_id: str, clock: Clock) -> None:
+    __slots__ = ("_changed", "_clock", "_published", "events", "loop", "recorder", "run_id")
+
+    def __init__(
+        self, run_id: str, clock: Clock, recorder: Recorder | None = None, events: Iterable[Event] = ()
+    ) -> None:
         self.run_id = run_id
-        self.events: list[Event] = []
+        self.recorder = recorder
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where the run goes on; None before it does."""
+        self.events: list[Event] = list(events)
+        self._published = len(self.events)
         self._clock = clock
         self._changed: list[asyncio.Event] = []
 
-    def append(self, event: EventT) -> EventT:
-        """Number and date `event`, keep it and wake the followers."""
+    def now(self) -> float:
+        """Seconds since 1970, by the clock of this log."""
+        return self._clock.now()
+
+    def append(self, event: EventT, *, durable: bool = False) -> EventT:
+        """Number and date `event`, keep it and wake the followers. See `Recorder.record`."""
         # object.__setattr__ and not dataclasses.replace: the event is not shared yet, and replace
         # costs 2 us per event.
         set_field = object.__setattr__
@@ -32,9 +63,22 @@ class EventLog:
         set_field(event, "seq", len(self.events))
         set_field(event, "at", self._clock.now())
         self.events.append(event)
+        if self.recorder is not None:
+            self.recorder.record(event, durable)
+        elif self._changed:
+            self.publish(len(self.events))
+        return event
+
+    def publish(self, count: int) -> None:
+        """The first `count` events are kept: followers may see them."""
+        self._published = count
         for changed in self._changed:
             changed.set()
-        return event
+
+    async def durable(self) -> None:
+        """Return when everything so far survives; see `Recorder.durable`."""
+        if self.recorder is not None:
+            await self.recorder.durable()
 
     async def follow(self, position: int = 0) -> AsyncIterator[Event]:
         """All events from `position` on, until the run has finished or waits for a person."""
@@ -42,14 +86,17 @@ class EventLog:
         self._changed.append(changed)
         try:
             while True:
-                while position < len(self.events):
+                while position < self._visible():
                     event = self.events[position]
                     position += 1
                     yield event
-                    if isinstance(event, RunFinished | RunWaiting):
+                    if isinstance(event, RunFinished | RunWaiting) and position == len(self.events):
                         return
                 changed.clear()
-                if position == len(self.events):
+                if position == self._visible():
                     await changed.wait()
         finally:
             self._changed.remove(changed)
+
+    def _visible(self) -> int:
+        return len(self.events) if self.recorder is None else self._published

@@ -7,6 +7,7 @@ texts) hang off an event by reference, so that a payload can be erased while the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -14,18 +15,27 @@ from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo, RunError
 from treadle.core.json_value import JsonValue
 
-RunStatus: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting"]
+RunStatus: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paused"]
 StepStatus: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "waiting"]
 
 
 class Payload:
-    """A value that an event refers to. Erasing it leaves the event in place."""
+    """A value that an event refers to. Erasing it leaves the event in place.
 
-    __slots__ = ("_erased", "_value")
+    artifact: whether the value is the description of a file that holds the real one.
+    """
 
-    def __init__(self, value: JsonValue) -> None:
+    __slots__ = ("_erased", "_value", "artifact")
+
+    def __init__(self, value: JsonValue, *, artifact: bool = False) -> None:
         self._value = value
         self._erased = False
+        self.artifact = artifact
+
+    @property
+    def erased(self) -> bool:
+        """Whether the value is gone."""
+        return self._erased
 
     @property
     def value(self) -> JsonValue:
@@ -57,9 +67,28 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A run began. `task` is the user's words, None when a finished plan was handed in."""
+    """A run began. `task` is the user's words, None when a finished plan was handed in.
+
+    history: the conversation before it, as `[[role, text], ...]`.
+    settings: what a command line needs to make the same Runtime again.
+    parent: the step key of the step that the run is part of; None for one that stands alone.
+    """
 
     task: Payload | None = None
+    history: Payload | None = None
+    settings: Payload | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """The run goes on, in another process as a rule; what was waiting or cut short is open again.
+
+    reopened: steps that had failed and are to be run again because a person said so, with those
+        that were skipped because of them.
+    """
+
+    reopened: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +101,16 @@ class PlanningStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPlanned(Event):
-    """A step was added to the plan; `step` is its wire form, `needs` the ids it waits for."""
+    """A step was added to the plan; `step` is its wire form, `needs` the ids it waits for.
+
+    version: of the plan that introduced it; with the run and the id the step's key.
+    """
 
     step_id: str
     tool: str
     needs: tuple[str, ...]
     step: Payload
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +130,15 @@ class RepairRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReady(Event):
-    """The plan is complete and checked; `plan` is its wire form."""
+    """The plan is complete and checked; `plan` is its wire form.
+
+    fingerprints: of the tools that it calls, by name: schema and code; see `Tool.fingerprint`.
+    """
 
     plan_hash: str
     version: int
     plan: Payload
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,20 +151,47 @@ class ApprovalRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAnswered(Event):
-    """The decision on an approval. Where there was nobody to ask, there is none."""
+    """The decision on an approval. Where there was nobody to ask, there is none.
+
+    arguments: what the person put in place of the arguments of the one step it is about.
+    """
 
     plan_hash: str
     step_ids: tuple[str, ...]
     approved: bool
+    reason: str | None = None
+    arguments: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted(Event):
-    """An attempt at a step began. `arguments` are resolved; None for the whole of a fan-out."""
+    """An attempt at a step began. `arguments` are resolved; None for the whole of a fan-out.
+
+    index: the item, where the call is one of a fan-out with effects. For a call with effects this
+        is the intent: it is durable before the call is made.
+    input_hash: of the resolved arguments, 32 hexadecimal digits; None where nothing is journaled.
+    """
 
     step_id: str
     attempt: int = 1
     arguments: Payload | None = None
+    index: int | None = None
+    version: int = 1
+    input_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtSettled(Event):
+    """It is known what became of a call with effects that a crash or a cancellation cut short.
+
+    decision: "reconciled" (its tool says that it happened, and its result), "not_done" (its tool
+        says that it did not), "idempotent" (calling again is safe), and "done" or "redo" where a
+        person decided.
+    """
+
+    step_id: str
+    decision: Literal["reconciled", "not_done", "idempotent", "done", "redo"]
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,3 +279,30 @@ class RunFinished(Event):
     answer: Payload | None = None
     error: ErrorInfo | None = None
     usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRunFinished(Event):
+    """A run that a step of this one has started has ended; its tokens count here too."""
+
+    child_id: str
+    status: RunStatus
+    usage: Usage
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoStarted(Event):
+    """The effect of a step, or of the item `index` of its fan-out, is about to be taken back."""
+
+    step_id: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoFinished(Event):
+    """The effect was taken back, or could not be: then `error` says why."""
+
+    step_id: str
+    index: int | None = None
+    error: ErrorInfo | None = None

@@ -20,6 +20,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "api_key": "TREADLE_API_KEY",
     "prompts": "TREADLE_PROMPTS",
     "model_timeout": "TREADLE_MODEL_TIMEOUT",
+    "database_url": "TREADLE_DATABASE_URL",
 }
 """The environment variable behind each setting."""
 
