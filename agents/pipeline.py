@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
 from treadle.agents.output_type import adapter_for
+from treadle.agents.recorded import Origin, Recorded
 from treadle.core.chat import ChatModel, Message, Usage
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
@@ -24,7 +24,6 @@ from treadle.core.events import (
     PlanReady,
     RunFinished,
     RunResumed,
-    RunStarted,
     RunStatus,
     StepDropped,
 )
@@ -35,6 +34,7 @@ from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.history import History
 from treadle.executor.node import Node, State
 from treadle.executor.stored import load
+from treadle.executor.undo import undo
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
 from treadle.planner.llm_planner import LLMPlanner, check_task
@@ -43,11 +43,6 @@ from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
 from treadle.tools import ToolRegistry
 from treadle.tools.artifacts import ArtifactStore
-
-if TYPE_CHECKING:
-    from treadle.executor.journal import Command, Journal, Recording
-
-_log = logging.getLogger("treadle.runs")
 
 _STATUS: dict[State, RunStatus] = {
     State.SUCCEEDED: "succeeded",
@@ -68,27 +63,7 @@ class Settled:
     artifacts: ArtifactStore
     max_replans: int
     max_repairs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a run comes from, and where its events go.
-
-    journal: None for a run in memory.
-    recording: of a run that is resumed; a new run opens its own.
-    history: what was done of a run that is resumed.
-    reopened: steps of it that had failed and are to run again.
-    parent, parent_step: the run, and the key of its step, that this run is part of.
-    launch: what a command line needs to make the same Runtime again.
-    """
-
-    journal: Journal | None = None
-    recording: Recording | None = None
-    history: History | None = None
-    reopened: tuple[str, ...] = ()
-    parent: Program | None = None
-    forked_from: str | None = None
-    launch: Mapping[str, JsonValue] | None = None
+    undo_on_failure: bool = False
 
 
 Stage: TypeAlias = Literal["plan", "execute", "join", "replan", "ask", "finish"]
@@ -111,11 +86,10 @@ class Pipeline:
         execution: Execution,
         history: Sequence[Message] = (),
         output_type: Any = None,
-        origin: Origin = Origin(),
+        origin: Origin | None = None,
     ) -> None:
         self.log = log
-        self._origin = origin
-        self._recording = origin.recording
+        self._recorded = Recorded(log, origin or Origin())
         self._settled = settled
         self._task = task
         self._program = program
@@ -274,6 +248,9 @@ class Pipeline:
             paused = self._execution.graph.paused and state is State.WAITING
             status = "paused" if paused else _STATUS[state]
             self._error = self._execution.graph.first_failure()
+        if status == "failed" and self._settled.undo_on_failure and self._plan is not None:
+            history = History(self.log.events)
+            await undo(history, self.log, self._settled.tools, self._settled.artifacts)
         ended = RunFinished(
             status=status,
             answer=None if self._answer is None else self._shown,
@@ -282,33 +259,10 @@ class Pipeline:
         )
         self.log.append(ended, durable=True)
         self.result = RunResult.from_events(self.log.events, self._output)
-        self._tell_parent(ended)
-        await self._leave()
-
-    async def _leave(self) -> None:
-        journal, recording = self._origin.journal, self._recording
-        if journal is None or recording is None:
-            return
-        await journal.leave(recording)
-        if recording.error is not None and self._error is None:
-            # The last moment could not be kept: whoever reads the result is to know.
-            raise recording.error
-
-    def _tell_parent(self, ended: RunFinished) -> None:
-        parent = self._origin.parent
-        if parent is None or parent.log.loop is None:
-            return
-        finished = ChildRunFinished(
-            child_id=self.log.run_id,
-            status=ended.status,
-            usage=ended.usage,
-            step_id=parent.step_id,
-        )
-        if parent.log.loop is asyncio.get_running_loop():
-            parent.log.append(finished)
-        else:
-            # Started by a tool in a thread, with an event loop of its own.
-            parent.log.loop.call_soon_threadsafe(parent.log.append, finished)
+        await self._recorded.end(ended)
+        if self._recorded.error is not None and self._error is None:
+            # The last moment could not be kept: whoever waits for the result is to know.
+            raise self._recorded.error
 
     def set_history(self, history: Sequence[Message]) -> None:
         """The conversation before the task; only before `plan`."""
@@ -327,7 +281,7 @@ class Pipeline:
             self._error = ErrorInfo.of(failure)
             return "finish"
         except asyncio.CancelledError:
-            if self._recording is not None and self._recording.error is not None:
+            if self._recorded.error is not None:
                 assert self._stage is not None
                 self._stage.uncancel()
                 return "finish"
@@ -348,44 +302,18 @@ class Pipeline:
         return then
 
     async def _begin(self) -> None:
-        journal, task = self._origin.journal, self._task
-        if journal is not None and self._recording is None:
-            parent = self._origin.parent
-            self._recording = await journal.begin(
-                self.log.run_id,
-                task=task if isinstance(task, str) else None,
-                now=self.log.now(),
-                parent_id=None if parent is None else parent.run_id,
-                forked_from=self._origin.forked_from,
-            )
-        if self._recording is not None:
-            assert journal is not None
-            self.log.recorder, self._recording.log = self._recording, self.log
-            self._recording.failed = self._not_kept
-            journal.watch(self._recording, self._obey)
-        if self._origin.history is not None:
-            await self._go_on(self._origin.history)
+        await self._recorded.begin(self._task, self, self._not_kept)
+        history = self._recorded.origin.history
+        if history is not None:
+            await self._go_on(history)
             return
-        self.log.append(self._started(task))
-        await self._make_plan(task)
-
-    def _started(self, task: str | Plan) -> RunStarted:
-        parent = self._origin.parent
-        turns: list[JsonValue] = [[each.role, each.content] for each in self._history]
-        launch = self._origin.launch
-        return RunStarted(
-            task=Payload(task) if isinstance(task, str) else None,
-            history=Payload(turns) if turns else None,
-            settings=None if launch is None else Payload(dict(launch)),
-            parent=None if parent is None else f"{parent.run_id}/{parent.step_id}",
-        )
+        self.log.append(self._recorded.started(self._task, self._history))
+        await self._make_plan(self._task)
 
     async def _go_on(self, history: History) -> None:
         """Continue a run where an earlier process has left it."""
-        self.log.append(RunResumed(reopened=self._origin.reopened))
-        self._program.budget.restore(
-            history.calls, history.usage.total_tokens, history.seconds
-        )
+        self.log.append(RunResumed(reopened=self._recorded.origin.reopened))
+        self._program.budget.restore(history.calls, history.usage.total_tokens, history.seconds)
         if history.plan is None:
             # The planner was cut off. What it had begun had no effects yet: it starts anew.
             for step_id in history.steps:
@@ -403,28 +331,6 @@ class Pipeline:
         self._execution.stop()
         if self._stage is not None and not self._executing:
             self._stage.cancel()
-
-    def _obey(self, command: Command) -> None:
-        """Do what another process asks of this run."""
-        body: Any = command.body
-        try:
-            match command.kind:
-                case "cancel":
-                    self.cancel()
-                case "pause":
-                    self.pause()
-                case "answer":
-                    self._execution.answer_call(
-                        body["step"],
-                        body["approved"],
-                        reason=body.get("reason"),
-                        arguments=body.get("arguments"),
-                    )
-                case "patch":
-                    self.patch(PlanPatch.from_wire(body))
-        except TreadleError as error:
-            # It came too late, or to the wrong run; whoever asked sees that in the events.
-            _log.warning("%s: %s was not done: %s", command.run_id, command.kind, error)
 
     async def _make_plan(self, task: str | Plan) -> None:
         if isinstance(task, Plan):
@@ -516,7 +422,7 @@ class Pipeline:
         tools = self._settled.tools
         fingerprints = (
             {name: tools.find(name).fingerprint for name in {step.tool for step in plan.steps}}
-            if self._recording is not None
+            if self._recorded.journaled
             else {}
         )
         self.log.append(
@@ -570,10 +476,12 @@ class Pipeline:
         waiting.result()
 
     def _usage(self) -> Usage:
-        counted = ModelCalled | ChildRunFinished
-        return sum(
-            (event.usage for event in self.log.events if isinstance(event, counted)), Usage()
+        used = (
+            event.usage
+            for event in self.log.events
+            if isinstance(event, ModelCalled | ChildRunFinished)
         )
+        return sum(used, Usage())
 
 
 def _observation(node: Node, artifacts: ArtifactStore) -> Observation:

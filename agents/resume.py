@@ -62,9 +62,7 @@ def check_fingerprints(history: History, tools: ToolRegistry) -> None:
         )
 
 
-def reopened_by(
-    history: History, done: Collection[str], redo: Collection[str]
-) -> tuple[str, ...]:
+def reopened_by(history: History, done: Collection[str], redo: Collection[str]) -> tuple[str, ...]:
     """The failed steps that `redo` names, with those that were skipped because of a failure.
 
     Raises RunError: `unknown_step`, and `nothing_in_doubt` for a step that there is nothing to

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -11,8 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from treadle.agents.agent import Agent
-from treadle.agents.pipeline import Origin, Pipeline, Settled
+from treadle.agents.pipeline import Pipeline, Settled
+from treadle.agents.recorded import Origin
 from treadle.agents.run_stream import RunStream
+from treadle.agents.user_settings import state_folder, user_settings
 from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import ChatModel, Message
 from treadle.core.clock import Clock, SystemClock
@@ -24,10 +25,11 @@ from treadle.core.json_value import JsonValue
 from treadle.core.loop import run_bounded
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.program import Program, current_program
-from treadle.core.settings import Settings, load_settings
+from treadle.core.settings import Settings
 from treadle.executor import Approve, Execution, RunResult
-from treadle.executor.execution import Verdict
+from treadle.executor.doubts import Verdict
 from treadle.executor.history import History
+from treadle.executor.undo import Undone, undo
 from treadle.planner.llm_planner import LLMPlanner
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts
@@ -53,6 +55,7 @@ class Runtime:
     max_parallel: calls that run at once in one run.
     budget: limits for each run, nested ones included.
     approve: decides on calls with effects; without it such a run ends `waiting`.
+    undo_on_failure: whether a run that fails for good takes back what its steps did.
     max_replans, max_repairs: how often a plan is patched, and a malformed one mended.
     prompts: a folder with prompts that replace the ones that ship.
     database: "sqlite:///path" or "postgresql://...", where runs are journaled so that they can be
@@ -74,6 +77,7 @@ class Runtime:
         max_parallel: int = 8,
         budget: Budget | None = None,
         approve: Approve | None = None,
+        undo_on_failure: bool = False,
         max_replans: int = 2,
         max_repairs: int = 2,
         prompts: Path | str | None = None,
@@ -122,6 +126,7 @@ class Runtime:
             artifacts=ArtifactStore(None if artifacts is None else Path(artifacts)),
             max_replans=max_replans,
             max_repairs=max_repairs,
+            undo_on_failure=undo_on_failure,
         )
         self._durations = DurationHistory()
         self._max_parallel = max_parallel
@@ -210,9 +215,7 @@ class Runtime:
     ) -> RunStream:
         """`resume` as a stream; its first events are those of the run so far."""
         self._check_open()
-        journal = self.journal
-        if journal is None:
-            raise ConfigError("no_database", "runs are in memory only: name a database")
+        journal = self._require_journal()
         from treadle.agents.resume import check_fingerprints, reopened_by, task_of
 
         events = await journal.events(run_id)
@@ -246,6 +249,32 @@ class Runtime:
             await journal.release(recording)
             raise
         return self.open_stream(pipeline, pipeline.run)
+
+    async def undo(self, run_id: str, step_id: str | None = None) -> list[Undone]:
+        """Take back what a journaled run did, in reverse dependency order; or one step of it.
+
+        Returns what became of each effect. Raises RunError: `run_not_found`, `run_held`,
+        `nothing_recorded`, `unknown_step`; and ConfigError (`no_database`).
+        """
+        self._check_open()
+        journal = self._require_journal()
+        row = await journal.row(run_id)
+        recording = await journal.take(run_id)
+        try:
+            events = await journal.events(run_id)
+            log = EventLog(run_id, self._clock, recording, events)
+            recording.log = log
+            return await undo(
+                History(events), log, self.tools, self._settled.artifacts, step_id=step_id
+            )
+        finally:
+            await journal.release(recording, row.status, row.finished_at)
+
+    def _require_journal(self) -> Journal:
+        journal = self.journal
+        if journal is None:
+            raise ConfigError("no_database", "runs are in memory only: name a database")
+        return journal
 
     @property
     def journal(self) -> Journal | None:
@@ -300,9 +329,7 @@ class Runtime:
         """A run that has not started, for whoever drives its stages. See `run`."""
         self._check_open()
         log = EventLog(self._new_id(), self._clock)
-        origin = Origin(
-            journal=self.journal, parent=current_program.get(), launch=self.launch
-        )
+        origin = Origin(journal=self.journal, parent=current_program.get(), launch=self.launch)
         return self._pipeline(
             task, log, approve, budget or self._budget, history, output_type, origin
         )
@@ -403,31 +430,6 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def user_settings() -> Settings:
-    """The settings of this process: the environment and the user's config file."""
-    return load_settings(os.environ, config_file())
-
-
-def state_folder(settings: Settings) -> Path:
-    """Where history, artifacts and the database are: TREADLE_STATE_DIR, or the user's own."""
-    chosen = settings.environment.get("TREADLE_STATE_DIR")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_state_path
-
-    return user_state_path("treadle")
-
-
-def config_file() -> Path:
-    """The user's config file, which need not exist; TREADLE_CONFIG_DIR moves it."""
-    folder = os.environ.get("TREADLE_CONFIG_DIR")
-    if folder:
-        return Path(folder) / "config.toml"
-    from platformdirs import user_config_path
-
-    return user_config_path("treadle") / "config.toml"
 
 
 def _deadlines(settings: Settings) -> ModelDeadlines:

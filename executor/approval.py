@@ -72,6 +72,4 @@ def pending_call(node: Node) -> PendingCall:
 
 def needs_approval(tool: Tool) -> bool:
     """Whether a call of `tool` asks: everything that changes the world and cannot be undone."""
-    return not tool.effect.repeatable and (
-        tool.undo is None or tool.effect is Effect.IRREVERSIBLE
-    )
+    return not tool.effect.repeatable and (tool.undo is None or tool.effect is Effect.IRREVERSIBLE)

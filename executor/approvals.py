@@ -76,9 +76,7 @@ class Approvals:
         if not calls:
             return
         step_ids = tuple(call.step_id for call in calls)
-        self._log.append(
-            ApprovalRequested(plan_hash=plan.hash, step_ids=step_ids), durable=True
-        )
+        self._log.append(ApprovalRequested(plan_hash=plan.hash, step_ids=step_ids), durable=True)
         if self._approve is None:
             return
         approve = self._approve

@@ -8,13 +8,12 @@ plan runs while it is still being written.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.events import (
-    DoubtSettled,
     Payload,
     StepProgress,
     StepRetrying,
@@ -25,6 +24,7 @@ from treadle.core.program import Program, current_program
 from treadle.executor.approval import Approve, PendingCall
 from treadle.executor.approvals import Approvals
 from treadle.executor.calls import RunningCalls
+from treadle.executor.doubts import Doubts, Verdict
 from treadle.executor.graph import Graph, cancelled, error_value
 from treadle.executor.history import History, Past
 from treadle.executor.inputs import Inputs
@@ -39,9 +39,6 @@ from treadle.planner.step import OnFailure, Step
 from treadle.tools import ToolRegistry
 from treadle.tools.artifacts import ArtifactStore, Kept
 from treadle.tools.tool import DEFAULT_TIMEOUT
-
-Verdict: TypeAlias = Literal["done", "redo"]
-"""What a person says of a call with effects that was cut short: it happened, or it is to run."""
 
 
 class Execution:
@@ -83,7 +80,7 @@ class Execution:
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
         self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
-        self._verdicts = dict(verdicts or {})
+        self._doubts = Doubts(program.log, verdicts)
         self._pumping = False
         self._plan: Plan | None = None
 
@@ -167,33 +164,14 @@ class Execution:
         return Call(node, index, number, number)
 
     def _in_doubt(self, node: Node) -> bool:
-        """Whether a call of `node` was cut short and only a person can say what became of it."""
-        if node.past is None or not node.past.open_calls or node.tool.effect.repeatable:
-            return False
-        if node.tool.idempotent or node.tool.reconcile is not None:
-            return False  # its next call finds out
-        verdict = self._verdicts.get(node.step.id)
-        if verdict is None:
-            node.state, node.in_doubt = State.HELD, True
+        """Whether `node` goes no further: a person must say what became of it, or has."""
+        node.in_doubt = self._doubts.needs_person(node)
+        if node.in_doubt:
+            node.state = State.HELD
             return True
-        node.in_doubt = False
-        for index in list(node.past.open_calls):
-            settled = DoubtSettled(step_id=node.step.id, decision=verdict, index=index)
-            self._log.append(settled, durable=True)
-            del node.past.open_calls[index]
-            if verdict == "done" and index is not None:
-                progress = StepProgress(
-                    step_id=node.step.id,
-                    done=len(node.past.items) + 1,
-                    total=0,
-                    index=index,
-                    output=Payload(None),
-                )
-                self._log.append(progress, durable=True)
-                node.past.items[index] = (progress.output, None)
-            elif verdict == "done":
-                self._end(node, State.SUCCEEDED, output=None)
-                return True
+        if self._doubts.take_verdict(node):
+            self._end(node, State.SUCCEEDED, output=None)
+            return True
         return False
 
     def _fan_out(self, node: Node, items: list[JsonValue]) -> None:
@@ -209,14 +187,13 @@ class Execution:
             self._ready.push(self._next_call(node, fan_out.take()))
 
     def _restore_items(self, past: Past, fan_out: FanOut) -> None:
-        """What an earlier process has done of a fan-out is not done again."""
-        for index, (output, error) in past.items.items():
-            if output is None and error is not None:
-                continue  # it had failed; it may run again
-            fan_out.restore(index, load(self._artifacts, restored(self._artifacts, output)))
-        fan_out.todo = type(fan_out.todo)(
-            index for index in fan_out.todo if index not in past.items
-            or (past.items[index][0] is None)
+        """What an earlier process has done of a fan-out is not done again; what failed is."""
+        for index, (output, _) in past.items.items():
+            if output is not None:
+                value = load(self._artifacts, restored(self._artifacts, output))
+                fan_out.restore(index, value)
+        fan_out.todo = deque(
+            index for index in fan_out.todo if past.items.get(index, (None, None))[0] is None
         )
 
     def _start_next(self) -> bool:
@@ -248,17 +225,16 @@ class Execution:
             arguments = self._inputs.arguments(node, call.index)
             node.state = State.RUNNING
             repeatable = node.tool.effect.repeatable
-            happened = None
+            happened: JsonValue = None
             if node.past is not None and not repeatable:
-                happened = await self._settle_doubt(call, arguments)
+                happened = await self._doubts.look(call, arguments)
             if call.index is None or not repeatable:
                 self._log_start(call, arguments)
             started = loop.time()
-            if happened is not None:
-                output = happened
-            elif repeatable:
+            output = happened
+            if output is None and repeatable:
                 output = await node.tool.call(arguments, timeout=step.timeout)
-            else:
+            elif output is None:
                 # The intent is on the disk before the effect: whatever happens then, it is known
                 # that it may have happened.
                 await self._log.durable()
@@ -292,30 +268,6 @@ class Execution:
                 input_hash=input_hash(arguments) if journaled else None,
             )
         )
-
-    async def _settle_doubt(self, call: Call, arguments: dict[str, JsonValue]) -> JsonValue:
-        """What a call that was cut short came to, where its tool can tell; None: make it (again).
-
-        Raises ToolError: `inputs_changed`, and what `Tool.reconciled` raises.
-        """
-        node, past = call.node, call.node.past
-        if past is None or call.index not in past.open_calls:
-            return None
-        before = past.open_calls.pop(call.index)
-        if before is not None and before != input_hash(arguments):
-            raise ToolError(
-                "inputs_changed",
-                f"'{node.step.id}' was cut short with other arguments than it would run with now",
-            )
-        result: JsonValue = None
-        decision: Literal["idempotent", "reconciled", "not_done"] = "idempotent"
-        if not node.tool.idempotent:
-            result = await node.tool.reconciled(arguments)
-            decision = "not_done" if result is None else "reconciled"
-        self._log.append(
-            DoubtSettled(step_id=node.step.id, decision=decision, index=call.index), durable=True
-        )
-        return result
 
     def _ends_with_its_steps(self) -> bool:
         """Whether no joiner is needed for an answer, as far as the plan tells."""
@@ -471,9 +423,7 @@ class Execution:
         """A person has decided on one call; see `Approvals.answer`."""
         if self._plan is None:
             raise RunError("nothing_waits", f"step '{step_id}' waits for no decision")
-        self._approvals.answer(
-            self._plan, step_id, approved, reason=reason, arguments=arguments
-        )
+        self._approvals.answer(self._plan, step_id, approved, reason=reason, arguments=arguments)
 
     # ---- the end -------------------------------------------------------------------------------
 

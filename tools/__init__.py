@@ -2,7 +2,8 @@
 
 from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
+from treadle.tools.limits import CircuitBreaker, RateLimit
 from treadle.tools.registry import ToolRegistry
 from treadle.tools.tool import Tool
 
-__all__ = ["Effect", "Tool", "ToolRegistry", "tool"]
+__all__ = ["CircuitBreaker", "Effect", "RateLimit", "Tool", "ToolRegistry", "tool"]

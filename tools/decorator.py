@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
 from treadle.core.errors import ConfigError
 from treadle.core.ids import TOOL_NAME
 from treadle.tools.effect import Effect
+from treadle.tools.limits import CircuitBreaker, RateLimit
 from treadle.tools.signature import described, signature_of
 from treadle.tools.tool import Tool
+from treadle.tools.undoing import check_undoing, is_async
 
 
 @overload
@@ -26,6 +27,13 @@ def tool(
     timeout: float | None = None,
     concurrency: int | None = None,
     calls_model: bool = False,
+    undo: Callable[..., object] | None = None,
+    reconcile: Callable[..., object] | None = None,
+    idempotent: bool = False,
+    rate: RateLimit | None = None,
+    circuit: CircuitBreaker | None = None,
+    hedge: float | None = None,
+    cache: float | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -39,6 +47,13 @@ def tool(
     timeout: float | None = None,
     concurrency: int | None = None,
     calls_model: bool = False,
+    undo: Callable[..., object] | None = None,
+    reconcile: Callable[..., object] | None = None,
+    idempotent: bool = False,
+    rate: RateLimit | None = None,
+    circuit: CircuitBreaker | None = None,
+    hedge: float | None = None,
+    cache: float | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function, sync or async, a Tool.
 
@@ -50,6 +65,17 @@ def tool(
     timeout: seconds for one call.
     concurrency: how many calls may run at once in a run.
     calls_model: whether a call asks a language model.
+    undo: takes a call back, sync or async: `undo(result, **arguments)`.
+    reconcile: tells, after a crash, what a call gave: `reconcile(**arguments)`, None when it did
+        not happen.
+    idempotent: whether calling again with the same idempotency key has no further effect; the
+        function gets it in a parameter `idempotency_key`, if it has one, which models do not see.
+    rate: how many calls may start in how much time; the others wait for their turn.
+    circuit: after how many failures in a row the tool is left alone, and for how long.
+    hedge: seconds after which a second identical call starts beside a first that takes long;
+        the first success counts. For pure and read tools.
+    cache: seconds for which a result may be used again; identical calls at the same time share
+        one. For pure tools.
 
     Raises ConfigError (`bad_tool`) for what cannot be described to a model.
     """
@@ -72,22 +98,32 @@ def tool(
             raise ConfigError("bad_tool", f"tool '{tool_name}': a timeout of {timeout} s")
         if concurrency is not None and concurrency < 1:
             raise ConfigError("bad_tool", f"tool '{tool_name}': a concurrency of {concurrency}")
+        signature = signature_of(function, tool_name, keyed=idempotent)
+        check_undoing(
+            tool_name,
+            effect_class,
+            signature,
+            undo=undo,
+            reconcile=reconcile,
+            idempotent=idempotent,
+        )
         return Tool(
             name=tool_name,
             description=description or described(function),
-            signature=signature_of(function, tool_name),
+            signature=signature,
             function=function,
-            is_async=_is_async(function),
+            is_async=is_async(function),
             effect=effect_class,
             timeout=timeout,
             concurrency=concurrency,
             calls_model=calls_model,
+            undo=undo,
+            reconcile=reconcile,
+            idempotent=idempotent,
+            rate=rate,
+            circuit=circuit,
+            hedge=hedge,
+            cache=cache,
         )
 
     return make if function is None else make(function)
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    if inspect.iscoroutinefunction(function):
-        return True
-    return inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

@@ -20,6 +20,9 @@ from typing_extensions import TypedDict
 from treadle.core.errors import ConfigError, ToolError
 from treadle.core.json_value import JsonSchema, JsonValue
 
+IDEMPOTENCY_KEY = "idempotency_key"
+"""The parameter of an idempotent tool that no model sees and every run fills in."""
+
 _PLAIN = (str, int, bool, type(None))
 _MOST_BITS = 14_000
 """Of a whole number as JSON: Python itself refuses to write or read much longer ones."""
@@ -61,6 +64,7 @@ class Signature:
     parameters: JSON schema of the arguments object.
     returns: JSON schema of the output; empty when anything may come.
     names, required: the parameters in order, and those that have no default.
+    takes_key: whether the function wants an idempotency key, which is none of them.
     """
 
     parameters: JsonSchema
@@ -71,6 +75,7 @@ class Signature:
     _partial: TypeAdapter[dict[str, Any]]
     _returned: TypeAdapter[Any]
     _plain_output: type | None
+    takes_key: bool = False
 
     def check(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`arguments` in the types that the function wants.
@@ -78,7 +83,9 @@ class Signature:
         Raises ToolError (`invalid_arguments`) naming every argument that does not fit.
         """
         try:
-            return self._complete.validate_python(dict(arguments))
+            # Validation makes a dict of its own; a copy is for mappings of another kind.
+            given = arguments if type(arguments) is dict else dict(arguments)
+            return self._complete.validate_python(given)
         except ValidationError as error:
             raise ToolError("invalid_arguments", f"'{tool}': {_explain(error)}") from None
 
@@ -122,8 +129,10 @@ class Signature:
         return value  # type: ignore[no-any-return]
 
 
-def signature_of(function: Callable[..., object], name: str) -> Signature:
+def signature_of(function: Callable[..., object], name: str, *, keyed: bool = False) -> Signature:
     """Read the signature of `function`.
+
+    keyed: a parameter `idempotency_key` is left out; the caller fills it in.
 
     Raises ConfigError (`bad_tool`) for a function that cannot be described: parameters that are
     positional-only or variadic, or types that have no JSON schema.
@@ -136,12 +145,18 @@ def signature_of(function: Callable[..., object], name: str) -> Signature:
     complete: dict[str, Any] = {}
     partial: dict[str, Any] = {}
     required: list[str] = []
-    for parameter in inspect.signature(function).parameters.values():
+    takes_key = False
+    every = tuple(inspect.signature(function).parameters.values())
+    for parameter in every:
         if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise ConfigError(
                 "bad_tool",
                 f"tool '{name}': '{parameter}' cannot be passed by name; name every argument",
             )
+        if keyed and parameter.name == IDEMPOTENCY_KEY:
+            takes_key = True
+            _check_key(name, every, hints.get(IDEMPOTENCY_KEY, str))
+            continue
         annotation = _described(parameter, hints.get(parameter.name, Any), documented)
         partial[parameter.name] = NotRequired[annotation]
         if parameter.default is parameter.empty:
@@ -174,6 +189,7 @@ def signature_of(function: Callable[..., object], name: str) -> Signature:
         _partial=partial_arguments,
         _returned=output,
         _plain_output=returned if returned in _PLAIN else None,
+        takes_key=takes_key,
     )
 
 
@@ -182,6 +198,15 @@ def described(function: Callable[..., object]) -> str:
     parsed = docstring_parser.parse(inspect.getdoc(function) or "")
     parts = (parsed.short_description, parsed.long_description)
     return "\n\n".join(part for part in parts if part)
+
+
+def _check_key(name: str, every: tuple[inspect.Parameter, ...], hint: object) -> None:
+    if hint not in (str, Any, str | None):
+        raise ConfigError("bad_tool", f"tool '{name}': {IDEMPOTENCY_KEY} is always a str")
+    key = next(each for each in every if each.name == IDEMPOTENCY_KEY)
+    if key.kind is not key.KEYWORD_ONLY and key is not every[-1]:
+        # Else arguments given by position would be taken for it.
+        raise ConfigError("bad_tool", f"tool '{name}': put {IDEMPOTENCY_KEY} last, or after a *")
 
 
 def _output_adapter(returned: Any) -> TypeAdapter[Any]:

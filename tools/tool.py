@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 from treadle.core.chat import FunctionSpec
 from treadle.core.errors import ToolError, TreadleError
 from treadle.core.json_value import JsonSchema, JsonValue
 from treadle.core.threads import run_in_thread
 from treadle.tools.effect import Effect
-from treadle.tools.signature import Signature
+from treadle.tools.fingerprint import fingerprint_of
+from treadle.tools.limits import CircuitBreaker, RateLimit, check_limits
+from treadle.tools.signature import IDEMPOTENCY_KEY, Signature
+from treadle.tools.undoing import bounded, is_async
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a call may take where neither the tool nor the step says otherwise."""
@@ -25,7 +30,7 @@ active_trace: ContextVar[Trace | None] = ContextVar("treadle_trace", default=Non
 """While a workflow is being traced: what turns the call of a tool into a step."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Tool:
     """A named function that plans and agents can call.
 
@@ -36,6 +41,17 @@ class Tool:
     timeout: seconds for one call, None for DEFAULT_TIMEOUT.
     concurrency: how many calls may run at once in a run, None for no limit of its own.
     calls_model: whether a call asks a language model; the serving layer is told what is to come.
+    undo: takes a call back, as `undo(result, **arguments)`.
+    reconcile: what a call gave whose end nobody saw, as `reconcile(**arguments)`; None when it did
+        not happen.
+    idempotent: whether calling again with the same idempotency key has no further effect.
+    rate: how many calls may start in how much time, None for any number.
+    circuit: after how many failures in a row it is left alone, None for never.
+    hedge: seconds after which a second identical call starts beside a first that takes long.
+    cache: seconds for which a result may be used again, and identical calls share one.
+
+    What guards calls (`rate` to `cache`) is the runtime's to keep; `call` makes the bare call.
+    Raises ConfigError (`bad_tool`) for a guard that the effect forbids.
 
     Calling a Tool calls its function; inside a `@workflow` it adds a step instead.
     """
@@ -49,6 +65,23 @@ class Tool:
     timeout: float | None = None
     concurrency: int | None = None
     calls_model: bool = False
+    undo: Callable[..., object] | None = None
+    reconcile: Callable[..., object] | None = None
+    idempotent: bool = False
+    rate: RateLimit | None = None
+    circuit: CircuitBreaker | None = None
+    hedge: float | None = None
+    cache: float | None = None
+
+    def __post_init__(self) -> None:
+        check_limits(
+            self.name,
+            self.effect,
+            rate=self.rate,
+            circuit=self.circuit,
+            hedge=self.hedge,
+            cache=self.cache,
+        )
 
     @property
     def parameters(self) -> JsonSchema:
@@ -65,23 +98,50 @@ class Tool:
         """The tool as a model sees it."""
         return FunctionSpec(self.name, self.description, self.parameters)
 
+    @property
+    def fingerprint(self) -> str:
+        """Hex sha256 of the schema, the effect and the code: another one is another tool."""
+        found = _fingerprints.get(self)
+        if found is None:
+            described: list[JsonValue] = [
+                self.name,
+                str(self.effect),
+                dict(self.parameters),
+                dict(self.returns),
+                self.idempotent,
+                self.undo is not None,
+                self.reconcile is not None,
+            ]
+            found = _fingerprints[self] = fingerprint_of(described, self.function)
+        return found
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         trace = active_trace.get()
         if trace is not None:
             return trace(self, args, kwargs)
+        if self.signature.takes_key and len(args) <= len(self.signature.names):
+            kwargs.setdefault(IDEMPOTENCY_KEY, secrets.token_hex(16))
         return self.function(*args, **kwargs)
 
     async def call(
-        self, arguments: Mapping[str, Any], *, timeout: float | None = None
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> JsonValue:
         """Check `arguments`, call the function and return its output as a JSON value.
 
         timeout: seconds, in place of the tool's own.
+        idempotency_key: for a tool that wants one; the same whenever the same call is repeated,
+            a fresh one by default.
 
         Raises ToolError: `invalid_arguments`, `tool_timeout`, `invalid_output`, `tool_failed` for
         any foreign exception, or the tool's own code.
         """
         checked = self.signature.check(self.name, arguments)
+        if self.signature.takes_key:
+            checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
         deadline = asyncio.timeout(seconds)
         try:
@@ -97,6 +157,51 @@ class Tool:
                 ) from error
             raise self._failure(error) from error
         return self.signature.output(self.name, result)
+
+    async def compensate(
+        self, result: JsonValue, arguments: Mapping[str, Any], *, timeout: float | None = None
+    ) -> None:
+        """Take back a call that was made with `arguments` and gave `result`.
+
+        timeout: seconds, in place of the tool's own.
+
+        Raises ToolError: `not_undoable`, `invalid_arguments`, `undo_failed` for any foreign
+        exception or no end in time, or the code of the tool's undo.
+        """
+        if self.undo is None:
+            raise ToolError("not_undoable", f"'{self.name}' cannot be undone; do it by hand")
+        checked = self.signature.check(self.name, arguments)
+        await bounded(
+            partial(self.undo, result, **checked),
+            asynchronous=is_async(self.undo),
+            seconds=timeout or self.timeout or DEFAULT_TIMEOUT,
+            code="undo_failed",
+            title=f"undoing '{self.name}'",
+        )
+
+    async def reconciled(
+        self, arguments: Mapping[str, Any], *, timeout: float | None = None
+    ) -> JsonValue | None:
+        """What a call with `arguments` gave whose end nobody saw; None: it did not happen.
+
+        timeout: seconds, in place of the tool's own.
+
+        Raises ToolError: `not_reconcilable`, `invalid_arguments`, `invalid_output`,
+        `reconcile_failed` for any foreign exception or no answer in time, or a code of its own.
+        """
+        if self.reconcile is None:
+            raise ToolError(
+                "not_reconcilable", f"'{self.name}' cannot tell whether a call happened; look at it"
+            )
+        checked = self.signature.check(self.name, arguments)
+        found = await bounded(
+            partial(self.reconcile, **checked),
+            asynchronous=is_async(self.reconcile),
+            seconds=timeout or self.timeout or DEFAULT_TIMEOUT,
+            code="reconcile_failed",
+            title=f"reconciling '{self.name}'",
+        )
+        return None if found is None else self.signature.output(self.name, found)
 
     async def _invoke(self, arguments: dict[str, object]) -> object:
         try:
@@ -118,3 +223,7 @@ class Tool:
         text = str(error).strip()
         named = f"{type(error).__name__}: {text}" if text else type(error).__name__
         return ToolError("tool_failed", f"'{self.name}' raised {named}", retryable=True)
+
+
+# Beside the tools, which are frozen; reading source files is for those who ask.
+_fingerprints: WeakKeyDictionary[Tool, str] = WeakKeyDictionary()

@@ -68,9 +68,7 @@ def encode(event: Event) -> Row:
                 value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.calls
             ]  # fmt: skip
         elif isinstance(value, tuple):
-            body[name] = [
-                each.as_json() if isinstance(each, ErrorInfo) else each for each in value
-            ]
+            body[name] = [each.as_json() if isinstance(each, ErrorInfo) else each for each in value]
         else:
             body[name] = value
     return (

@@ -145,16 +145,24 @@ class Journal:
         if self._poller is None:
             self._poller = asyncio.get_running_loop().create_task(self._poll())
 
-    async def release(self, recording: Recording) -> None:
-        """Hold a run no longer that nothing was done for after all."""
+    async def release(
+        self, recording: Recording, status: str = "interrupted", finished_at: float | None = None
+    ) -> None:
+        """Hold a run no longer that was not run; it has the status that it had before."""
+        await recording.flushed()
         _held_here.discard(recording.run_id)
         async with self.database.writing() as connection:
             await connection.execute(
                 text(
-                    "update run set holder = null, status = 'interrupted'"
+                    "update run set holder = null, status = :status, finished_at = :finished"
                     " where run_id = :run_id and fence = :fence"
                 ),
-                {"run_id": recording.run_id, "fence": recording.fence},
+                {
+                    "run_id": recording.run_id,
+                    "fence": recording.fence,
+                    "status": status,
+                    "finished": finished_at,
+                },
             )
 
     async def leave(self, recording: Recording) -> None:
@@ -269,9 +277,7 @@ class Journal:
         return holder.is_dead
 
     async def _rows(self, where: str, **values: object) -> list[RunRow]:
-        columns = (
-            "run_id, status, task, created_at, finished_at, parent_id, forked_from, holder"
-        )
+        columns = "run_id, status, task, created_at, finished_at, parent_id, forked_from, holder"
         async with self.database.reading() as connection:
             # Constant texts of this module only; what comes from outside is bound.
             found = await connection.execute(text(f"select {columns} from run {where}"), values)  # noqa: S608
@@ -330,9 +336,7 @@ class Journal:
             await recording.flushed()
         if done:
             async with self.database.writing() as connection:
-                await connection.execute(
-                    text("delete from command where command_id = :id"), done
-                )
+                await connection.execute(text("delete from command where command_id = :id"), done)
 
     async def _beat(self) -> None:
         held: Sequence[dict[str, object]] = [
@@ -365,5 +369,3 @@ def _status(status: str, holder: str | None) -> str:
 def _storable(value: JsonValue) -> str:
     """As JSON in ASCII: databases refuse a NUL, and half of a surrogate pair."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
-
-

@@ -33,6 +33,8 @@ def print_outcome(result: RunResult) -> None:
     match result.status:
         case "waiting":
             _print_waiting(result)
+        case "paused":
+            print_note(f"paused; treadle resume {result.run_id} goes on")
         case "cancelled":
             _print_error(result)
             _print_partial(result)
@@ -45,10 +47,19 @@ def print_outcome(result: RunResult) -> None:
 
 
 def _print_waiting(result: RunResult) -> None:
+    doubted = [step.id for step in result.steps if step.error and step.error.code == "in_doubt"]
+    if doubted:
+        print_note(
+            f"{', '.join(doubted[:MOST_NAMED])}: cut short, and nobody knows whether it took "
+            f"effect; look, then: treadle resume {result.run_id} --done STEP (it did) or "
+            f"--redo STEP"
+        )
+        return
     waiting = [step.id for step in result.steps if step.status == "waiting"]
     more = f" and {len(waiting) - MOST_NAMED:,} more" if len(waiting) > MOST_NAMED else ""
     names = ", ".join(waiting[:MOST_NAMED])
     print_note(f"waiting for a person to approve {names}{more}; --yes approves")
+    print_note(f"treadle approve {result.run_id} STEP, then treadle resume {result.run_id}")
 
 
 def _print_error(result: RunResult) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Annotated
 
 import typer
 
+from treadle.cli.ending import INTERRUPTED, end, unexpected
 from treadle.cli.options import (
     AllowHost,
     CommonOptions,
+    DatabaseUrl,
     Debug,
     Json,
     MaxParallel,
@@ -27,6 +29,7 @@ from treadle.cli.options import (
     Tools,
     Workspace,
     Yes,
+    list_of,
 )
 from treadle.cli.output import (
     close_stdout,
@@ -38,9 +41,8 @@ from treadle.cli.output import (
     reserved_stdout,
 )
 from treadle.cli.plan_command import Format
-from treadle.core.errors import ConfigError, ErrorInfo, InputError, PlanError, TreadleError
-
-INTERRUPTED = 130
+from treadle.cli.record_app import register
+from treadle.core.errors import ErrorInfo
 
 app = typer.Typer(
     name="treadle",
@@ -83,7 +85,7 @@ def _run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except OSError as error:
         # Help or the version, onto a full disk.
-        print_error(_unexpected(error))
+        print_error(unexpected(error))
         return 1
 
 
@@ -133,15 +135,16 @@ def run_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    db: DatabaseUrl = None,
 ) -> None:
     """Plan a task, run the plan and print the answer."""
     from treadle.cli.run_command import read_task, run_task
 
     options = CommonOptions(
-        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens,
+        model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
+        max_steps, max_seconds, max_tokens, db,
     )  # fmt: skip
-    _end(options, lambda: run_task(read_task(task), options))
+    end(options, lambda: run_task(read_task(task), options))
 
 
 @app.command("exec")
@@ -158,15 +161,16 @@ def exec_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    db: DatabaseUrl = None,
 ) -> None:
     """Run a plan file and print its answer."""
     from treadle.cli.run_command import read_plan, run_plan
 
     options = CommonOptions(
-        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens,
+        model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
+        max_steps, max_seconds, max_tokens, db,
     )  # fmt: skip
-    _end(options, lambda: run_plan(read_plan(plan), options))
+    end(options, lambda: run_plan(read_plan(plan), options))
 
 
 @app.command("plan")
@@ -184,9 +188,11 @@ def plan_command(
     from treadle.cli.plan_command import show_plan
     from treadle.cli.run_command import read_task
 
-    options = CommonOptions(model, _all(tools), workspace, _all(allow_host), json=json, debug=debug)
+    options = CommonOptions(
+        model, list_of(tools), workspace, list_of(allow_host), json=json, debug=debug
+    )
     chosen = Format.JSON if json else form
-    _end(options, lambda: show_plan(read_task(task), chosen, options))
+    end(options, lambda: show_plan(read_task(task), chosen, options))
 
 
 @app.command("chat")
@@ -201,11 +207,12 @@ def chat_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    db: DatabaseUrl = None,
 ) -> None:
     """Talk to it."""
     options = CommonOptions(
-        model, _all(tools), workspace, _all(allow_host), max_parallel, yes, False, debug,
-        max_steps, max_seconds, max_tokens,
+        model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, False, debug,
+        max_steps, max_seconds, max_tokens, db,
     )  # fmt: skip
 
     async def chat() -> int:
@@ -214,7 +221,7 @@ def chat_command(
         return await run_chat(options)
 
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    _end(options, chat, printing=nullcontext if at_terminal else reserved_stdout)
+    end(options, chat, printing=nullcontext if at_terminal else reserved_stdout)
 
 
 @app.command("tools")
@@ -228,8 +235,8 @@ def tools_command(
     """List what plans may call."""
     from treadle.cli.tools_command import show_tools
 
-    options = CommonOptions(model, _all(tools), workspace, json=json, debug=debug)
-    _end(options, lambda: show_tools(options))
+    options = CommonOptions(model, list_of(tools), workspace, json=json, debug=debug)
+    end(options, lambda: show_tools(options))
 
 
 @app.command("doctor")
@@ -244,58 +251,10 @@ def doctor_command(
     """Say what is configured, from where, and what is reachable."""
     from treadle.cli.doctor_command import doctor
 
-    options = CommonOptions(model, _all(tools), workspace, _all(allow_host), json=json, debug=debug)
-    _end(options, lambda: doctor(options))
+    options = CommonOptions(
+        model, list_of(tools), workspace, list_of(allow_host), json=json, debug=debug
+    )
+    end(options, lambda: doctor(options))
 
 
-def _all(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(values or ())
-
-
-def _end(
-    options: CommonOptions,
-    start: Callable[[], Coroutine[Any, Any, int]],
-    *,
-    printing: Callable[[], AbstractContextManager[None]] = reserved_stdout,
-) -> None:
-    """Run a command to its end and leave with its exit code.
-
-    printing: who may write to stdout meanwhile; only the command's own result by default.
-    """
-    from treadle.cli.interrupts import Stopped
-    from treadle.core.loop import run_bounded
-
-    with printing():
-        try:
-            code = run_bounded(start())
-        except (KeyboardInterrupt, Stopped):
-            code = INTERRUPTED
-            _report(ErrorInfo("cancelled", "stopped before anything ran"), options, code)
-        except TreadleError as error:
-            code = _exit_code(error)
-            _report(error, options, code)
-        except Exception as error:  # noqa: BLE001 - the last thing between a bug and a traceback
-            code = 1
-            _report(_unexpected(error), options, code)
-    raise typer.Exit(code)
-
-
-def _report(error: TreadleError | ErrorInfo, options: CommonOptions, code: int) -> None:
-    print_error(error, debug=options.debug)
-    if options.json:
-        print_json(failed_document(error, "cancelled" if code == INTERRUPTED else "failed"))
-
-
-def _exit_code(error: TreadleError) -> int:
-    return 2 if isinstance(error, ConfigError | InputError | PlanError) else 1
-
-
-def _unexpected(error: Exception) -> TreadleError:
-    """What is shown of an exception that nobody foresaw; it is kept as the cause."""
-    reason = f"{type(error).__name__}: {error}"
-    if isinstance(error, OSError):
-        found = TreadleError("system_error", reason)
-    else:
-        found = TreadleError("internal_error", f"{reason} (a bug in Treadle; --debug shows where)")
-    found.__cause__ = error
-    return found
+register(app)

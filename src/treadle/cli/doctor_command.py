@@ -19,7 +19,7 @@ EXTRAS = {"vllm": "vllm", "ray": "ray", "service": "fastapi", "otel": "opentelem
 async def doctor(options: CommonOptions) -> int:
     """Print the state of things; 1 if the model that is configured cannot be reached."""
     import treadle
-    from treadle.agents.runtime import config_file
+    from treadle.agents.user_settings import config_file
     from treadle.serving import probe
 
     configured = settings()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from treadle.core.errors import ConfigError, TreadleError
+from treadle.core.json_value import JsonValue
 
 if TYPE_CHECKING:
     from treadle.agents.runtime import Runtime
@@ -36,6 +37,15 @@ AllowHost = Annotated[
     list[str] | None, typer.Option(metavar="HOST", help="A host that fetch_url may contact.")
 ]
 MaxParallel = Annotated[int, typer.Option(help="Calls that run at once.")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help="Where runs are kept: sqlite:///FILE or postgresql://...",
+        show_default="TREADLE_DATABASE_URL, or a file in the user's state folder",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve every call that asks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -59,11 +69,17 @@ class CommonOptions:
     max_steps: int | None = None
     max_seconds: float | None = None
     max_tokens: int | None = None
+    database: str | None = None
 
     @property
     def interactive(self) -> bool:
         """Whether a person can be asked: both ends of the terminal are there."""
         return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def list_of(values: list[str] | None) -> tuple[str, ...]:
+    """The values of an option that can be given several times."""
+    return tuple(values or ())
 
 
 def make_runtime(
@@ -77,7 +93,7 @@ def make_runtime(
     from treadle.core.budget import Budget
     from treadle.executor.approval import approve_all
 
-    return Runtime(
+    runtime = Runtime(
         model=model or options.model,
         tools=[each for spec in options.tools for each in load_tools(spec)],
         workspace=options.workspace,
@@ -85,7 +101,47 @@ def make_runtime(
         max_parallel=options.max_parallel,
         budget=Budget(options.max_steps, options.max_seconds, options.max_tokens),
         approve=approve_all if options.yes else approve,
+        database=database_url(options),
         artifacts=state_folder(settings()) / "artifacts",
+    )
+    runtime.launch = _launch(options)
+    return runtime
+
+
+def database_url(options: CommonOptions) -> str:
+    """Where runs are kept."""
+    configured = settings()
+    chosen = options.database or configured.get("database_url")
+    return chosen or f"sqlite:///{(state_folder(configured) / 'treadle.db').absolute()}"
+
+
+def _launch(options: CommonOptions) -> dict[str, JsonValue]:
+    """What `treadle resume` needs to know of the command that began a run."""
+    return {
+        "model": options.model,
+        "tools": list(options.tools),
+        "workspace": str((options.workspace or Path.cwd()).absolute()),
+        "allow_hosts": list(options.allow_hosts),
+        "max_parallel": options.max_parallel,
+        "max_steps": options.max_steps,
+        "max_seconds": options.max_seconds,
+        "max_tokens": options.max_tokens,
+    }
+
+
+def as_launched(options: CommonOptions, launch: Mapping[str, Any]) -> CommonOptions:
+    """`options`, and where they say nothing, what the run was begun with."""
+    workspace = launch.get("workspace")
+    return replace(
+        options,
+        model=options.model or launch.get("model"),
+        tools=options.tools or tuple(launch.get("tools", ())),
+        workspace=options.workspace or (None if workspace is None else Path(workspace)),
+        allow_hosts=options.allow_hosts or tuple(launch.get("allow_hosts", ())),
+        max_parallel=launch.get("max_parallel", options.max_parallel),
+        max_steps=launch.get("max_steps"),
+        max_seconds=launch.get("max_seconds"),
+        max_tokens=launch.get("max_tokens"),
     )
 
 
@@ -128,16 +184,13 @@ def _is_tool(value: object) -> bool:
 
 def settings() -> Settings:
     """The settings of this process."""
-    from treadle.agents.runtime import user_settings
+    from treadle.agents.user_settings import user_settings
 
     return user_settings()
 
 
 def state_folder(settings: Settings) -> Path:
-    """Where history and artifacts are kept: TREADLE_STATE_DIR, or the user's state folder."""
-    chosen = settings.environment.get("TREADLE_STATE_DIR")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_state_path
+    """Where history, artifacts and the database are kept."""
+    from treadle.agents.user_settings import state_folder
 
-    return user_state_path("treadle")
+    return state_folder(settings)

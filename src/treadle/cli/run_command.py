@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from treadle.cli.answer import print_outcome
 from treadle.cli.approval import ask_at_terminal
@@ -15,6 +18,8 @@ from treadle.cli.plain import PlainRun
 from treadle.core.errors import InputError
 
 if TYPE_CHECKING:
+    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runtime import Runtime
     from treadle.executor.result import RunResult
     from treadle.planner.plan import Plan
 
@@ -22,13 +27,13 @@ MAX_PLAN_BYTES = 64 * 1024 * 1024
 MAX_TASK_BYTES = 8 * 1024 * 1024
 """Bytes that are read from stdin; the planner has its own, smaller limit."""
 
-EXIT_CODES = {"succeeded": 0, "failed": 1, "waiting": 3, "cancelled": INTERRUPTED}
+EXIT_CODES = {"succeeded": 0, "failed": 1, "waiting": 3, "paused": 3, "cancelled": INTERRUPTED}
 BAD_INPUT = frozenset({"empty_task", "task_too_long"})
 
 
 async def run_task(task: str, options: CommonOptions) -> int:
     """Run a task; return the exit code."""
-    result = await _run(task, options)
+    result = await _run(partial(_open, task), options)
     if result.error is not None and result.error.code in BAD_INPUT:
         return 2
     return EXIT_CODES[result.status or "failed"]
@@ -39,15 +44,44 @@ async def run_plan(plan: Plan, options: CommonOptions) -> int:
 
     Raises PlanError when the plan does not fit the tools; nothing has run then.
     """
-    result = await _run(plan, options)
+    result = await _run(partial(_open, plan), options)
     return EXIT_CODES[result.status or "failed"]
 
 
-async def _run(work: str | Plan, options: CommonOptions) -> RunResult:
+async def resume_run(run_id: str, options: CommonOptions, settled: Settled) -> int:
+    """Go on with a recorded run; return the exit code."""
+    result = await _run(partial(_reopen, run_id, settled), options)
+    return EXIT_CODES[result.status or "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a person has decided about steps in doubt, and about changed tools."""
+
+    done: tuple[str, ...] = ()
+    redo: tuple[str, ...] = ()
+    accept_changes: bool = False
+
+
+Opening: TypeAlias = "Callable[[Runtime], Awaitable[RunStream]]"
+
+
+async def _open(work: str | Plan, runtime: Runtime) -> RunStream:
+    _check(work, runtime.tools)
+    return runtime.stream(work)
+
+
+async def _reopen(run_id: str, settled: Settled, runtime: Runtime) -> RunStream:
+    return await runtime.reopen(
+        run_id, done=settled.done, redo=settled.redo, accept_changes=settled.accept_changes
+    )
+
+
+async def _run(opening: Opening, options: CommonOptions) -> RunResult:
     if options.json or not can_redraw():
-        result = await _follow_plainly(work, options)
+        result = await _follow_plainly(opening, options)
     else:
-        result = await _follow_live(work, options)
+        result = await _follow_live(opening, options)
     if options.json:
         print_json(result.as_json())
     else:
@@ -55,14 +89,13 @@ async def _run(work: str | Plan, options: CommonOptions) -> RunResult:
     return result
 
 
-async def _follow_plainly(work: str | Plan, options: CommonOptions) -> RunResult:
+async def _follow_plainly(opening: Opening, options: CommonOptions) -> RunResult:
     approve = ask_at_terminal() if options.interactive else None
     async with make_runtime(options, approve=approve) as runtime:
-        _check(work, runtime.tools)
-        return await follow(runtime.stream(work), PlainRun())
+        return await follow(await opening(runtime), PlainRun())
 
 
-async def _follow_live(work: str | Plan, options: CommonOptions) -> RunResult:
+async def _follow_live(opening: Opening, options: CommonOptions) -> RunResult:
     from rich.console import Console
 
     from treadle.cli.live import LiveRun
@@ -70,9 +103,9 @@ async def _follow_live(work: str | Plan, options: CommonOptions) -> RunResult:
     live = LiveRun(Console(stderr=True))
     approve = ask_at_terminal(live.pause, live.resume) if options.interactive else None
     async with make_runtime(options, approve=approve) as runtime:
-        _check(work, runtime.tools)
+        stream = await opening(runtime)
         with live:
-            return await follow(runtime.stream(work), live)
+            return await follow(stream, live)
 
 
 def _check(work: str | Plan, tools: object) -> None:

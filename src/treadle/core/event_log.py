@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Protocol, TypeVar
 
 from treadle.core.clock import Clock
-from treadle.core.events import Event, RunFinished, RunWaiting
+from treadle.core.events import Event, RunFinished, RunResumed, RunWaiting
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -39,7 +39,11 @@ class EventLog:
     __slots__ = ("_changed", "_clock", "_published", "events", "loop", "recorder", "run_id")
 
     def __init__(
-        self, run_id: str, clock: Clock, recorder: Recorder | None = None, events: Iterable[Event] = ()
+        self,
+        run_id: str,
+        clock: Clock,
+        recorder: Recorder | None = None,
+        events: Iterable[Event] = (),
     ) -> None:
         self.run_id = run_id
         self.recorder = recorder
@@ -90,13 +94,18 @@ class EventLog:
                     event = self.events[position]
                     position += 1
                     yield event
-                    if isinstance(event, RunFinished | RunWaiting) and position == len(self.events):
+                    if isinstance(event, RunFinished | RunWaiting) and self._ends_at(position):
                         return
                 changed.clear()
                 if position == self._visible():
                     await changed.wait()
         finally:
             self._changed.remove(changed)
+
+    def _ends_at(self, position: int) -> bool:
+        """Whether the run has not gone on after the end, or the wait, before `position`."""
+        later = self.events[position:]
+        return not later or not any(isinstance(event, RunResumed) for event in later)
 
     def _visible(self) -> int:
         return len(self.events) if self.recorder is None else self._published

@@ -179,9 +179,7 @@ def _postgresql(url: DatabaseUrl) -> AsyncEngine:
 
 async def _revision(connection: AsyncConnection) -> str | None:
     """The revision of the schema; None for an empty database."""
-    there = await connection.run_sync(
-        lambda sync: sync.dialect.has_table(sync, "treadle_schema")
-    )
+    there = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "treadle_schema"))
     if not there:
         return None
     found = await connection.execute(text("select version_num from treadle_schema"))

@@ -1,0 +1,161 @@
+"""Where a run comes from and where its events go: its journal, its parent, its past."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from treadle.core.chat import Message
+from treadle.core.errors import RunError, TreadleError
+from treadle.core.event_log import EventLog
+from treadle.core.events import ChildRunFinished, Payload, RunFinished, RunStarted
+from treadle.core.json_value import JsonValue
+from treadle.core.program import Program
+from treadle.executor.history import History
+from treadle.planner.patch import PlanPatch
+from treadle.planner.plan import Plan
+
+if TYPE_CHECKING:
+    from treadle.executor.journal import Command, Journal, Recording
+
+_log = logging.getLogger("treadle.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run comes from, and where its events go.
+
+    journal: None for a run in memory.
+    recording: of a run that is resumed; a new run opens its own.
+    history: what was done of a run that is resumed.
+    reopened: steps of it that had failed and are to run again.
+    parent: the program, with its step, that this run is part of.
+    launch: what a command line needs to make the same Runtime again.
+    """
+
+    journal: Journal | None = None
+    recording: Recording | None = None
+    history: History | None = None
+    reopened: tuple[str, ...] = ()
+    parent: Program | None = None
+    forked_from: str | None = None
+    launch: Mapping[str, JsonValue] | None = None
+
+
+class Commanded(Protocol):
+    """What another process can ask of a run."""
+
+    def cancel(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def patch(self, patch: PlanPatch) -> Plan: ...
+
+    def answer(
+        self,
+        step_id: str,
+        approved: bool,
+        *,
+        reason: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+    ) -> None: ...
+
+
+class Recorded:
+    """The tie between a run and its journal, if it has one."""
+
+    def __init__(self, log: EventLog, origin: Origin) -> None:
+        self.origin = origin
+        self._log = log
+        self._recording = origin.recording
+
+    @property
+    def journaled(self) -> bool:
+        """Whether the run is in a journal."""
+        return self._recording is not None
+
+    @property
+    def error(self) -> RunError | None:
+        """Why the journal takes nothing more; None while it does."""
+        return None if self._recording is None else self._recording.error
+
+    async def begin(
+        self, task: str | Plan, run: Commanded, failed: Callable[[RunError], None]
+    ) -> None:
+        """Open the journal; from now on every event goes there.
+
+        run: told what other processes ask. failed: told when nothing more can be kept.
+        """
+        origin = self.origin
+        if origin.journal is None:
+            return
+        if self._recording is None:
+            self._recording = await origin.journal.begin(
+                self._log.run_id,
+                task=task if isinstance(task, str) else None,
+                now=self._log.now(),
+                parent_id=None if origin.parent is None else origin.parent.run_id,
+                forked_from=origin.forked_from,
+            )
+        self._log.recorder, self._recording.log = self._recording, self._log
+        self._recording.failed = failed
+        origin.journal.watch(self._recording, lambda command: _obey(run, command))
+
+    def started(self, task: str | Plan, history: Sequence[Message]) -> RunStarted:
+        """The first event."""
+        origin = self.origin
+        turns: list[JsonValue] = [[each.role, each.content] for each in history]
+        return RunStarted(
+            task=Payload(task) if isinstance(task, str) else None,
+            history=Payload(turns) if turns else None,
+            settings=None if origin.launch is None else Payload(dict(origin.launch)),
+            parent=(
+                None if origin.parent is None else f"{origin.parent.run_id}/{origin.parent.step_id}"
+            ),
+        )
+
+    async def end(self, ended: RunFinished) -> None:
+        """The run has ended: tell its parent, and see to it that everything is kept."""
+        parent = self.origin.parent
+        if parent is not None and parent.log.loop is not None:
+            _tell(parent, ended)
+        if self.origin.journal is not None and self._recording is not None:
+            await self.origin.journal.leave(self._recording)
+
+
+def _tell(parent: Program, ended: RunFinished) -> None:
+    finished = ChildRunFinished(
+        child_id=ended.run_id, status=ended.status, usage=ended.usage, step_id=parent.step_id
+    )
+    loop = parent.log.loop
+    assert loop is not None
+    if loop is asyncio.get_running_loop():
+        parent.log.append(finished)
+    else:
+        # Started by a tool in a thread, with an event loop of its own.
+        loop.call_soon_threadsafe(parent.log.append, finished)
+
+
+def _obey(run: Commanded, command: Command) -> None:
+    body: Any = command.body
+    try:
+        match command.kind:
+            case "cancel":
+                run.cancel()
+            case "pause":
+                run.pause()
+            case "answer":
+                run.answer(
+                    body["step"],
+                    body["approved"],
+                    reason=body.get("reason"),
+                    arguments=body.get("arguments"),
+                )
+            case "patch":
+                run.patch(PlanPatch.from_wire(body))
+    except TreadleError as error:
+        # It came too late, or to the wrong run; whoever asked sees that in the events.
+        _log.warning("%s: %s was not done: %s", command.run_id, command.kind, error)

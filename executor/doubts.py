@@ -1,0 +1,95 @@
+"""Calls with effects that were cut short: what is done about each before its step goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from treadle.core.errors import ToolError
+from treadle.core.event_log import EventLog
+from treadle.core.events import DoubtSettled, Payload, StepProgress
+from treadle.core.json_value import JsonValue
+from treadle.executor.node import Call, Node
+from treadle.executor.step_key import input_hash
+
+Verdict: TypeAlias = Literal["done", "redo"]
+"""What a person says of a call with effects that was cut short: it happened, or it is to run."""
+
+
+class Doubts:
+    """Settles what an earlier process has left open.
+
+    verdicts: what a person said, by step id.
+    """
+
+    def __init__(self, log: EventLog, verdicts: Mapping[str, Verdict] | None) -> None:
+        self._log = log
+        self._verdicts: dict[str, Verdict] = dict(verdicts or {})
+
+    def needs_person(self, node: Node) -> bool:
+        """Whether only a person can say what became of `node`, and none has."""
+        return self._is_open(node) and node.step.id not in self._verdicts
+
+    def take_verdict(self, node: Node) -> bool:
+        """Note what a person said; True where the step is done with that."""
+        past = node.past
+        if past is None or not self._is_open(node):
+            return False
+        verdict = self._verdicts[node.step.id]
+        whole = False
+        for index in list(past.open_calls):
+            self._settled(node, verdict, index)
+            del past.open_calls[index]
+            if verdict == "redo":
+                continue
+            if index is None:
+                whole = True
+                continue
+            progress = StepProgress(
+                step_id=node.step.id,
+                done=len(past.items) + 1,
+                total=0,
+                index=index,
+                output=Payload(None),
+            )
+            self._log.append(progress, durable=True)
+            past.items[index] = (progress.output, None)
+        return whole
+
+    async def look(self, call: Call, arguments: dict[str, JsonValue]) -> JsonValue:
+        """What `call` came to, where its tool can tell; None: make it (again).
+
+        Raises ToolError: `inputs_changed`, and what `Tool.reconciled` raises.
+        """
+        node, past = call.node, call.node.past
+        if past is None or call.index not in past.open_calls:
+            return None
+        before = past.open_calls[call.index]
+        if before is not None and before != input_hash(arguments):
+            raise ToolError(
+                "inputs_changed",
+                f"'{node.step.id}' was cut short with other arguments than it would run with now",
+            )
+        result: JsonValue = None
+        decision: Literal["idempotent", "reconciled", "not_done"] = "idempotent"
+        if not node.tool.idempotent:
+            result = await node.tool.reconciled(arguments)
+            decision = "not_done" if result is None else "reconciled"
+        del past.open_calls[call.index]
+        self._settled(node, decision, call.index)
+        return result
+
+    def _is_open(self, node: Node) -> bool:
+        if node.past is None or not node.past.open_calls or node.tool.effect.repeatable:
+            return False
+        # A tool that can tell, or can be called again, does so with its next call.
+        return not node.tool.idempotent and node.tool.reconcile is None
+
+    def _settled(
+        self,
+        node: Node,
+        decision: Literal["reconciled", "not_done", "idempotent", "done", "redo"],
+        index: int | None,
+    ) -> None:
+        settled = DoubtSettled(step_id=node.step.id, decision=decision, index=index)
+        self._log.append(settled, durable=True)

@@ -1,0 +1,109 @@
+"""Undo: take back what the steps of a run did, in reverse dependency order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from treadle.core.errors import ErrorInfo, RunError, ToolError, TreadleError
+from treadle.core.event_log import EventLog
+from treadle.core.events import UndoFinished, UndoStarted
+from treadle.core.json_value import JsonValue
+from treadle.executor.history import History, Past
+from treadle.executor.stored import load, restored
+from treadle.planner.step import Step
+from treadle.tools import Tool, ToolRegistry
+from treadle.tools.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one effect: taken back, or `error` says why not. `index`: of a fan-out."""
+
+    step_id: str
+    index: int | None = None
+    error: ErrorInfo | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """`{"step", "index"?, "undone", "error"?}`."""
+        document: dict[str, JsonValue] = {"step": self.step_id, "undone": self.error is None}
+        if self.index is not None:
+            document["index"] = self.index
+        if self.error is not None:
+            document["error"] = {**self.error.as_json()}
+        return document
+
+
+async def undo(
+    history: History,
+    log: EventLog,
+    tools: ToolRegistry,
+    artifacts: ArtifactStore,
+    *,
+    step_id: str | None = None,
+) -> list[Undone]:
+    """Take back the effects of a run, the last first; or those of one step.
+
+    Each is journaled before and after. What was taken back already is left alone; what cannot be
+    taken back is reported, and the rest goes on. A crash in the middle may call an `undo` again
+    that had just ended, so it has to bear that.
+
+    Raises RunError: `unknown_step`, and `nothing_recorded` for a run without a plan.
+    """
+    if history.plan is None:
+        raise RunError("nothing_recorded", "the run has no plan, so it had no effects")
+    if step_id is not None and step_id not in history.plan:
+        raise RunError("unknown_step", f"the run has no step '{step_id[:80]}'")
+    outcomes: list[Undone] = []
+    for step in reversed(history.plan.steps):
+        if step_id is not None and step.id != step_id:
+            continue
+        past = history.steps[step.id]
+        if step.tool not in tools:
+            if past.calls:
+                reason = f"there is no tool '{step.tool}' here; name the one it ran with"
+                outcomes.append(Undone(step.id, None, ErrorInfo("unknown_tool", reason, step.id)))
+            continue
+        tool = tools[step.tool]
+        if not tool.effect.repeatable:
+            for index in _effects(past):
+                outcomes.append(await _take_back(step, index, past, tool, log, artifacts))
+    return outcomes
+
+
+def _effects(past: Past) -> Iterator[int | None]:
+    """The calls that took effect, or may have, and were not taken back; the last first."""
+    for index in reversed(list(past.calls)):
+        failed = past.error is not None and past.status == "failed" and index is None
+        if index is not None and index in past.items:
+            failed = past.items[index][0] is None
+        if index not in past.undone and not failed:
+            yield index
+
+
+async def _take_back(
+    step: Step,
+    index: int | None,
+    past: Past,
+    tool: Tool,
+    log: EventLog,
+    artifacts: ArtifactStore,
+) -> Undone:
+    error: ErrorInfo | None = None
+    log.append(UndoStarted(step_id=step.id, index=index), durable=True)
+    try:
+        if tool.undo is None:
+            raise ToolError("cannot_undo", f"'{tool.name}' does not say how it is taken back")
+        if index in past.open_calls:
+            raise ToolError("in_doubt", "it was cut short; whether it took effect is not known")
+        arguments = load(artifacts, restored(artifacts, past.calls[index]))
+        assert isinstance(arguments, dict)
+        payload = past.output if index is None else past.items[index][0]
+        result = load(artifacts, restored(artifacts, payload))
+        await log.durable()
+        await tool.compensate(result, arguments)
+    except TreadleError as failure:
+        error = ErrorInfo.of(failure, step.id)
+    log.append(UndoFinished(step_id=step.id, index=index, error=error), durable=True)
+    await log.durable()
+    return Undone(step.id, index, error)
