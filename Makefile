@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo test check format lint types imports package bench bench-import bench-streaming clean
+.PHONY: docs help setup demo test check format lint types imports package bench bench-import bench-streaming bench-executor clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,13 +47,17 @@ check: lint types imports package test ## Everything that CI checks
 docs: setup ## Write the generated pages
 	@$(BIN)/python docs/generate_cli.py
 
-bench: bench-import bench-streaming ## All benchmarks
+bench: bench-import bench-streaming bench-executor ## All benchmarks
 
 bench-import: setup ## What importing treadle costs
 	@$(BIN)/python benchmarks/import_time.py
 
 bench-streaming: setup ## Streaming plans against waiting for the whole plan
 	@$(BIN)/python benchmarks/streaming.py
+
+bench-executor: setup ## What a step costs, beside bare asyncio, LangGraph, DBOS and pydantic-graph
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.executor $(BENCH)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist out *.egg-info src/*.egg-info

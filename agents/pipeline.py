@@ -258,7 +258,7 @@ class Pipeline:
             usage=self._usage(),
         )
         self.log.append(ended, durable=True)
-        self.result = RunResult.from_events(self.log.events, self._output)
+        self.result = RunResult.from_events(self.log.events, self._output, self._plan)
         await self._recorded.end(ended)
         if self._recorded.error is not None and self._error is None:
             # The last moment could not be kept: whoever waits for the result is to know.
@@ -335,8 +335,7 @@ class Pipeline:
     async def _make_plan(self, task: str | Plan) -> None:
         if isinstance(task, Plan):
             check_plan(task, self._settled.tools)
-            for step in task.steps:
-                self._execution.add(step)
+            self._execution.add_all(task.steps)
             self._plan = task
         else:
             self._plan = await self._ask_planner(task)

@@ -27,6 +27,7 @@ from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.program import Program, current_program
 from treadle.core.settings import Settings
 from treadle.executor import Approve, Execution, RunResult
+from treadle.executor.calling import ToolCaller
 from treadle.executor.doubts import Verdict
 from treadle.executor.history import History
 from treadle.executor.undo import Undone, undo
@@ -134,6 +135,7 @@ class Runtime:
         self._approve = approve
         self._clock = clock or SystemClock()
         self._new_id = new_id
+        self._caller = ToolCaller(self._clock)
         self._running: set[RunStream] = set()
         self._closed = False
 
@@ -158,8 +160,7 @@ class Runtime:
             task, output_type=output_type, history=history, approve=approve, budget=budget
         )
         async with stream as run:
-            async for _ in run:
-                pass
+            await run.ended()  # and not its events: nobody reads them here
         return run.result
 
     def run_sync(self, task: str | Plan, **options: Any) -> RunResult:
@@ -357,6 +358,7 @@ class Runtime:
             approve=approve or self._approve,
             max_parallel=self._max_parallel,
             verdicts=verdicts,
+            caller=self._caller,
         )
         return Pipeline(
             self._settled,
@@ -412,6 +414,7 @@ class Runtime:
             run.cancel()
         for run in list(self._running):
             await run.ended()
+        await self._caller.close()
         await self._close_journal()
         await self.model.aclose()
         self._settled.artifacts.close()

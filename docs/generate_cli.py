@@ -26,7 +26,8 @@ is `{code, message, step?}`; `answer` is any JSON value.
 
 A run's status is `succeeded`, `failed`, `cancelled`, `waiting` or `paused`; a step's is one of
 the first four, or `skipped`. Times are ISO 8601. A step that failed with the policy `value` has
-both `output` and `error`. An output above 128 kB is an artifact: `{artifact, path, bytes, preview}`.
+both `output` and `error`. An output above 128 kB is an artifact:
+`{artifact, path, bytes, preview}`.
 A paused run, and one that waits, ends with 3; `treadle resume` goes on with it.
 
 Settings come from options, then the environment (`TREADLE_MODEL`, `TREADLE_BASE_URL`,

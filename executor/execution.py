@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from treadle.core.clock import SystemClock
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.events import (
@@ -23,6 +24,7 @@ from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
 from treadle.executor.approval import Approve, PendingCall
 from treadle.executor.approvals import Approvals
+from treadle.executor.calling import ToolCaller
 from treadle.executor.calls import RunningCalls
 from treadle.executor.doubts import Doubts, Verdict
 from treadle.executor.graph import Graph, cancelled, error_value
@@ -51,6 +53,7 @@ class Execution:
     max_parallel: calls that run at once.
     approve: who decides on effects; None when there is nobody to ask.
     verdicts: what a person said of steps that are in doubt, by id.
+    caller: makes the calls, under the limits that runs share; one of its own by default.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Execution:
         approve: Approve | None = None,
         max_parallel: int = 8,
         verdicts: Mapping[str, Verdict] | None = None,
+        caller: ToolCaller | None = None,
     ) -> None:
         self.graph = Graph(tools, program.log, durations)
         """The steps with their states."""
@@ -80,6 +84,7 @@ class Execution:
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
         self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
+        self._caller = caller or ToolCaller(SystemClock())
         self._doubts = Doubts(program.log, verdicts)
         self._pumping = False
         self._plan: Plan | None = None
@@ -90,6 +95,11 @@ class Execution:
         """Add a step; what it needs must have been added before. It may start at once."""
         self.graph.add(step)
         self._pump()
+
+    def add_all(self, steps: Iterable[Step]) -> None:
+        """Add steps that are all known; they start when the plan is sealed."""
+        for step in steps:
+            self.graph.add(step)
 
     def seal(self, plan: Plan) -> None:
         """The plan is complete and checked: steps with effects may start once approved."""
@@ -203,7 +213,9 @@ class Execution:
         if call is None:
             return False
         self._free -= 1
-        seconds = call.node.step.timeout or call.node.tool.timeout or DEFAULT_TIMEOUT
+        tool = call.node.tool
+        seconds = call.node.step.timeout or tool.timeout or DEFAULT_TIMEOUT
+        seconds += self._caller.extra_seconds(tool)
         self._calls.start(call, self._work(call), seconds)
         return True
 
@@ -233,14 +245,14 @@ class Execution:
             started = loop.time()
             output = happened
             if output is None and repeatable:
-                output = await node.tool.call(arguments, timeout=step.timeout)
+                output = await self._caller.call(node.tool, arguments, timeout=step.timeout)
             elif output is None:
                 # The intent is on the disk before the effect: whatever happens then, it is known
                 # that it may have happened.
                 await self._log.durable()
                 key = StepKey(self._log.run_id, step.id, node.version, call.index)
-                output = await node.tool.call(
-                    arguments, timeout=step.timeout, idempotency_key=str(key)
+                output = await self._caller.call(
+                    node.tool, arguments, timeout=step.timeout, idempotency_key=str(key)
                 )
             self._durations.observe(step.tool, loop.time() - started)
             kept = keep(self._artifacts, output)

@@ -81,8 +81,13 @@ class RunResult:
     output: Any = None
 
     @classmethod
-    def from_events(cls, events: Iterable[Event], output: object = None) -> RunResult:
-        """Fold the events of one run, complete or not."""
+    def from_events(
+        cls, events: Iterable[Event], output: object = None, plan: Plan | None = None
+    ) -> RunResult:
+        """Fold the events of one run, complete or not.
+
+        plan: the last version of the plan, where the caller has it; else it is read anew.
+        """
         fold = _Fold()
         kept = tuple(events)
         for event in kept:
@@ -91,7 +96,7 @@ class RunResult:
             run_id=kept[0].run_id if kept else "",
             status=fold.status,
             answer=_value(fold.answer),
-            plan=None if fold.plan is None else Plan.from_wire(fold.plan.value),
+            plan=plan if plan is not None or fold.plan is None else Plan.from_wire(fold.plan.value),
             steps=tuple(fold.steps.values()),
             usage=fold.usage,
             error=fold.error,

@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from treadle import Plan, RunError, Runtime, tool
 from treadle.core.database import DatabaseUrl
 from treadle.core.events import DoubtSettled, StepFinished, StepStarted
+from treadle.core.json_value import JsonValue
 from treadle.executor import approve_all
 from treadle.executor.journal import Journal
 from treadle.testing import ScriptedModel
@@ -67,7 +69,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Iterator[Path]:
+def killed(tmp_path: Path) -> Path:
     """A folder with a run that was killed while `change` took effect."""
     (tmp_path / "worker.py").write_text(WORKER)
     process = subprocess.Popen([sys.executable, tmp_path / "worker.py", tmp_path, "60"])
@@ -78,7 +80,7 @@ def killed(tmp_path: Path) -> Iterator[Path]:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    yield tmp_path
+    return tmp_path
 
 
 def marks(folder: Path, name: str) -> int:
@@ -252,11 +254,12 @@ async def test_results_go_to_their_steps_whatever_the_order_of_completion(tmp_pa
         return f"result of {name}"
 
     names = ["one", "two", "three", "four"]
-    steps = [
+    steps: list[JsonValue] = [
         {"id": name, "tool": "slow", "args": {"name": name, "turns": 12 - 3 * index}}
         for index, name in enumerate(names)
     ]
-    plan = Plan.from_wire({"steps": steps, "answer": [f"${{{name}}}" for name in names]})
+    answer: list[JsonValue] = [f"${{{name}}}" for name in names]
+    plan = Plan.from_wire({"steps": steps, "answer": answer})
     url = f"sqlite:///{tmp_path}/runs.db"
     options = {"tools": [slow], "builtins": False, "database": url}
     async with Runtime(model=ScriptedModel([]), **options) as runtime:  # type: ignore[arg-type]
@@ -341,7 +344,7 @@ async def test_cancel_and_pause_from_another_process(tmp_path: Path) -> None:
         await asyncio.sleep(0.3 if x < 2 else 0)
         return x
 
-    chain = [
+    chain: list[JsonValue] = [
         {"id": f"s{i}", "tool": "nap", "args": {"x": i}, "after": [f"s{i - 1}"] if i else []}
         for i in range(4)
     ]
@@ -362,7 +365,7 @@ async def test_cancel_and_pause_from_another_process(tmp_path: Path) -> None:
 
 
 def test_the_command_line_resumes(killed: Path) -> None:
-    def treadle(*words: str) -> tuple[int, dict[str, object]]:
+    def treadle(*words: str) -> tuple[int, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "treadle", *words, "--json", "--db", url],
             cwd=killed,
@@ -378,7 +381,6 @@ def test_the_command_line_resumes(killed: Path) -> None:
         "float(sys.argv[2])", "0"
     ))  # fmt: skip
     _, runs = treadle("runs")
-    assert isinstance(runs, list)
     run_id = runs[0]["run_id"]
     assert runs[0]["status"] == "interrupted"
     tools = ("--tools", "worker:TOOLS", "--accept-changes")

@@ -22,6 +22,7 @@ KEEP_DAYS = 30
 """Days that an artifact is kept in a folder that stays."""
 
 _PREVIEW = 500
+_SMALL = frozenset({bool, int, float})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -63,7 +64,7 @@ class ArtifactStore:
 
     def keep(self, value: JsonValue) -> Kept:
         """`value` itself when it is small, else an Artifact that holds it."""
-        if not _weighs_more(value, self._threshold):
+        if value is None or type(value) in _SMALL or not _weighs_more(value, self._threshold):
             return value
         text = compact_json(value)
         data = text.encode("utf-8", "surrogatepass")

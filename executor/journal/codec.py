@@ -103,7 +103,9 @@ def decode(row: Row) -> Event:
             values[name] = Payload(None)
             values[name].erase()
         return event_type(run_id=run_id, seq=seq, at=at, **values)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (
+        ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise RunError(
             "journal_damaged", f"event {seq} ({kind}) of {run_id} cannot be read: {error}"
         ) from error

@@ -159,7 +159,7 @@ def test_planning_alone_shows_that_it_goes_on(start: Start) -> None:
 
 def test_keys_do_not_disturb_the_picture(exec_plan: Start) -> None:
     terminal = exec_plan(slow("long"))
-    terminal.shows("Ctrl-C stops the run")
+    terminal.shows("1 running")
     before = len(terminal.lines)
     terminal.send("typed\rmeanwhile\r")
     seen = terminal.text
@@ -172,7 +172,7 @@ def test_keys_do_not_disturb_the_picture(exec_plan: Start) -> None:
 
 def test_a_second_ctrl_c_leaves_a_usable_terminal(exec_plan: Start) -> None:
     terminal = exec_plan({"id": "c", "tool": "cling", "args": {}})
-    terminal.shows("Ctrl-C stops the run")
+    terminal.shows("1 running")
     terminal.send("\x03")
     terminal.shows("stopping…")
     terminal.send("\x03")

@@ -68,6 +68,9 @@ Opening: TypeAlias = "Callable[[Runtime], Awaitable[RunStream]]"
 
 async def _open(work: str | Plan, runtime: Runtime) -> RunStream:
     _check(work, runtime.tools)
+    if runtime.journal is not None:
+        # What is wrong with the database is said before anything is shown of the run.
+        await runtime.journal.database.open()
     return runtime.stream(work)
 
 

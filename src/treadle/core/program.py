@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class Program:
 
     def for_step(self, step_id: str, outlook: Callable[[], Outlook] | None) -> Program:
         """The same program, seen from inside a step."""
-        return replace(self, step_id=step_id, outlook=outlook)
+        # Not dataclasses.replace: this is done for every call, and that costs 2 us more.
+        return Program(self.run_id, self.budget, self.log, step_id, outlook)
 
 
 current_program: ContextVar[Program | None] = ContextVar("treadle_program", default=None)
