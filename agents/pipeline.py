@@ -159,7 +159,7 @@ class Pipeline:
     async def join(self) -> Stage:
         """Decide what follows: `finish`, `replan`, or `ask` a person for approval."""
         graph = self._execution.graph
-        if graph.paused:
+        if self._execution.is_paused():
             return "finish"
         patchable = bool(graph.unresolved()) and not graph.is_lost()
         if self._execution.held_calls() and not graph.stopping and not patchable:
@@ -228,7 +228,7 @@ class Pipeline:
             return self.result
         self._finished = True
         try:
-            if self._error is None and not self._cancelled and not self._execution.graph.paused:
+            if self._error is None and not self._cancelled and not self._execution.is_paused():
                 await self._guard(self._write_answer(), "finish")
         finally:
             await self._record_end()
@@ -248,7 +248,9 @@ class Pipeline:
             paused = self._execution.graph.paused and state is State.WAITING
             status = "paused" if paused else _STATUS[state]
             self._error = self._execution.graph.first_failure()
-        if status == "failed" and self._settled.undo_on_failure and self._plan is not None:
+        keeps = self._recorded.error is None
+        wanted = self._settled.undo_on_failure and self._plan is not None
+        if status == "failed" and wanted and keeps:
             history = History(self.log.events)
             await undo(history, self.log, self._settled.tools, self._settled.artifacts)
         ended = RunFinished(
@@ -302,12 +304,13 @@ class Pipeline:
         return then
 
     async def _begin(self) -> None:
-        await self._recorded.begin(self._task, self, self._not_kept)
+        await self._recorded.begin(self._task, self._not_kept)
         history = self._recorded.origin.history
         if history is not None:
             await self._go_on(history)
             return
         self.log.append(self._recorded.started(self._task, self._history))
+        await self._recorded.listen(self)
         await self._make_plan(self._task)
 
     async def _go_on(self, history: History) -> None:
@@ -318,12 +321,14 @@ class Pipeline:
             # The planner was cut off. What it had begun had no effects yet: it starts anew.
             for step_id in history.steps:
                 self.log.append(StepDropped(step_id=step_id))
+            await self._recorded.listen(self)
             await self._make_plan(self._task)
             return
-        check_plan(history.plan, self._settled.tools)
         self._plan, self._replans = history.plan, history.replans
         self._execution.restore(history)
         self._execution.seal(history.plan)
+        # Only now: an answer from another process is about a plan that is there.
+        await self._recorded.listen(self)
 
     def _not_kept(self, error: RunError) -> None:
         """The journal takes nothing more: nothing more may happen."""

@@ -82,12 +82,10 @@ class Recorded:
         """Why the journal takes nothing more; None while it does."""
         return None if self._recording is None else self._recording.error
 
-    async def begin(
-        self, task: str | Plan, run: Commanded, failed: Callable[[RunError], None]
-    ) -> None:
+    async def begin(self, task: str | Plan, failed: Callable[[RunError], None]) -> None:
         """Open the journal; from now on every event goes there.
 
-        run: told what other processes ask. failed: told when nothing more can be kept.
+        failed: told when nothing more can be kept.
         """
         origin = self.origin
         if origin.journal is None:
@@ -102,7 +100,12 @@ class Recorded:
             )
         self._log.recorder, self._recording.log = self._recording, self._log
         self._recording.failed = failed
-        origin.journal.watch(self._recording, lambda command: _obey(run, command))
+
+    async def listen(self, run: Commanded) -> None:
+        """Tell `run` what other processes ask, or have asked already, once it can be told."""
+        journal = self.origin.journal
+        if journal is not None and self._recording is not None:
+            await journal.watch(self._recording, lambda command: _obey(run, command))
 
     def started(self, task: str | Plan, history: Sequence[Message]) -> RunStarted:
         """The first event."""
@@ -156,6 +159,6 @@ def _obey(run: Commanded, command: Command) -> None:
                 )
             case "patch":
                 run.patch(PlanPatch.from_wire(body))
-    except TreadleError as error:
+    except (TreadleError, KeyError, TypeError) as error:
         # It came too late, or to the wrong run; whoever asked sees that in the events.
         _log.warning("%s: %s was not done: %s", command.run_id, command.kind, error)

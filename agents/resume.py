@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from treadle.core.chat import Message
-from treadle.core.errors import RunError
+from treadle.core.errors import PlanError, RunError
 from treadle.executor.history import History
+from treadle.planner.check import check_plan
 from treadle.planner.plan import Plan
 from treadle.tools import ToolRegistry
 
@@ -60,6 +61,18 @@ def check_fingerprints(history: History, tools: ToolRegistry) -> None:
             f"{', '.join(changed)} has changed since the run began, in code or schema: resume with "
             f"the version it began with, or accept the changes",
         )
+
+
+def check_fits(history: History, tools: ToolRegistry) -> None:
+    """Refuse tools that the plan cannot be run with. Raises RunError (`code_changed`)."""
+    if history.plan is None:
+        return
+    try:
+        check_plan(history.plan, tools)
+    except PlanError as error:
+        raise RunError(
+            "code_changed", f"the plan does not fit the tools any more: {error.message}"
+        ) from error
 
 
 def reopened_by(history: History, done: Collection[str], redo: Collection[str]) -> tuple[str, ...]:

@@ -217,19 +217,25 @@ class Runtime:
         """`resume` as a stream; its first events are those of the run so far."""
         self._check_open()
         journal = self._require_journal()
-        from treadle.agents.resume import check_fingerprints, reopened_by, task_of
+        from treadle.agents.resume import (
+            check_fingerprints,
+            check_fits,
+            reopened_by,
+            task_of,
+        )
 
         events = await journal.events(run_id)
         history = History(events)
         reopened = reopened_by(history, done, redo)
         ended = history.finished
-        if ended is not None and ended.status in ("succeeded", "failed") and not reopened:
+        if ended is not None and ended.status in ("succeeded", "failed") and not (done or redo):
             log = EventLog(run_id, self._clock, None, events)
             pipeline = self._pipeline("", log, None, self._budget, (), None, Origin())
             pipeline.end_as_recorded()
             return self.open_stream(pipeline, pipeline.run)
         if not accept_changes:
             check_fingerprints(history, self.tools)
+        check_fits(history, self.tools)
         recording = await journal.take(run_id)
         try:
             events = await journal.events(run_id)

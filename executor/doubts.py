@@ -28,14 +28,16 @@ class Doubts:
 
     def needs_person(self, node: Node) -> bool:
         """Whether only a person can say what became of `node`, and none has."""
-        return self._is_open(node) and node.step.id not in self._verdicts
+        # A tool that can tell, or can be called again, does so with its next call.
+        tells = node.tool.idempotent or node.tool.reconcile is not None
+        return self._is_open(node) and not tells and node.step.id not in self._verdicts
 
     def take_verdict(self, node: Node) -> bool:
         """Note what a person said; True where the step is done with that."""
         past = node.past
-        if past is None or not self._is_open(node):
+        verdict = self._verdicts.get(node.step.id)
+        if past is None or verdict is None or not self._is_open(node):
             return False
-        verdict = self._verdicts[node.step.id]
         whole = False
         for index in list(past.open_calls):
             self._settled(node, verdict, index)
@@ -59,7 +61,8 @@ class Doubts:
     async def look(self, call: Call, arguments: dict[str, JsonValue]) -> JsonValue:
         """What `call` came to, where its tool can tell; None: make it (again).
 
-        Raises ToolError: `inputs_changed`, and what `Tool.reconciled` raises.
+        Where the tool cannot tell after all, the node is in doubt: a person must. Raises ToolError
+        (`inputs_changed`), and, for an item of a fan-out, what `Tool.reconciled` raises.
         """
         node, past = call.node, call.node.past
         if past is None or call.index not in past.open_calls:
@@ -73,17 +76,21 @@ class Doubts:
         result: JsonValue = None
         decision: Literal["idempotent", "reconciled", "not_done"] = "idempotent"
         if not node.tool.idempotent:
-            result = await node.tool.reconciled(arguments)
+            try:
+                result = await node.tool.reconciled(arguments)
+            except ToolError:
+                if call.index is not None:
+                    raise
+                node.in_doubt = True
+                return None
             decision = "not_done" if result is None else "reconciled"
         del past.open_calls[call.index]
         self._settled(node, decision, call.index)
         return result
 
     def _is_open(self, node: Node) -> bool:
-        if node.past is None or not node.past.open_calls or node.tool.effect.repeatable:
-            return False
-        # A tool that can tell, or can be called again, does so with its next call.
-        return not node.tool.idempotent and node.tool.reconcile is None
+        past = node.past
+        return past is not None and bool(past.open_calls) and not node.tool.effect.repeatable
 
     def _settled(
         self,

@@ -240,6 +240,10 @@ class Execution:
             happened: JsonValue = None
             if node.past is not None and not repeatable:
                 happened = await self._doubts.look(call, arguments)
+                if node.in_doubt:
+                    node.state = State.HELD
+                    self._release(call)
+                    return
             if call.index is None or not repeatable:
                 self._log_start(call, arguments)
             started = loop.time()
@@ -453,6 +457,11 @@ class Execution:
         """Stop everything because the caller wants it; see `stop`."""
         self.cancelled = True
         self.stop()
+
+    def is_paused(self) -> bool:
+        """Whether something is left to do that a pause holds back."""
+        nodes = self.graph.nodes.values()
+        return self.graph.paused and any(node.state not in FINAL for node in nodes)
 
     def pause(self) -> None:
         """Start nothing more; what runs goes on to its end, then `settle` returns."""

@@ -77,6 +77,7 @@ class History:
         self.seconds = 0.0
         """Time in which a process worked on it."""
         self._since: float | None = None
+        self._replanning = False
         for event in events:
             self._take(event)
             if self._since is not None and event.at > self._since:
@@ -124,12 +125,16 @@ class History:
                 self.started = event
             case PlanningStarted():
                 self.replans = event.replan
+                self._replanning = event.replan > 0
             case PlanReady():
                 self.plan = Plan.from_wire(event.plan.value)
                 self.fingerprints = event.fingerprints
                 self.decisions = Decisions()  # they are bound to the plan's hash
-                for past in self.steps.values():
-                    past.resolved = past.status == "failed"
+                if self._replanning:
+                    # The planner has seen what failed; a patch by a person is no answer to it.
+                    for past in self.steps.values():
+                        past.resolved = past.resolved or past.status == "failed"
+                self._replanning = False
             case RunFinished():
                 self.finished = event
             case RunResumed():

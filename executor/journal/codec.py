@@ -81,6 +81,11 @@ def encode(event: Event) -> Row:
     )
 
 
+def erase(payload_text: str) -> str:
+    """The payloads of a row without their values: what is put in their place to erase them."""
+    return _dump({name: [] for name in json.loads(payload_text)})
+
+
 def decode(row: Row) -> Event:
     """The event of a row.
 
@@ -97,7 +102,9 @@ def decode(row: Row) -> Event:
         values = {name: _value(name, each) for name, each in json.loads(body_text).items()}
         payloads = {} if payload_text is None else json.loads(payload_text)
         for name, stored in payloads.items():
-            values[name] = Payload(stored[0], artifact=len(stored) > 1)
+            values[name] = Payload(stored[0] if stored else None, artifact=len(stored) > 1)
+            if not stored:
+                values[name].erase()
         for name in _PAYLOADS[event_type] - values.keys():
             # It is required, and not there: it was erased.
             values[name] = Payload(None)

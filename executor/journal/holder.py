@@ -31,9 +31,12 @@ class Holder:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """What `str` wrote."""
-        host, pid, started = text.rsplit("/", 2)
-        return cls(host, int(pid), float(started))
+        """What `str` wrote; of anything else, a process on a host that is not known."""
+        parts = text.rsplit("/", 2)
+        try:
+            return cls(parts[0], int(parts[1]), float(parts[2]))
+        except (IndexError, ValueError):
+            return cls("", 0, 0.0)
 
     def __str__(self) -> str:
         return f"{self.host}/{self.pid}/{self.started:.2f}"

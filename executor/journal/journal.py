@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -31,6 +33,8 @@ _POLL = 0.25
 """Seconds between two looks at what other processes ask."""
 
 CommandKind: TypeAlias = Literal["cancel", "pause", "answer", "settle", "patch"]
+
+_log = logging.getLogger("treadle.journal")
 
 _held_here: set[str] = set()
 """The runs that this process holds, in whatever journal."""
@@ -75,7 +79,9 @@ class Journal:
         self._writer: Writer | None = None
         self._watched: dict[str, tuple[Recording, Callable[[Command], None]]] = {}
         self._seen = 0
+        self._taken: set[int] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
 
     # ---- holding runs --------------------------------------------------------------------------
 
@@ -138,11 +144,12 @@ class Journal:
             )
         return self._recording(run_id, fence + 1)
 
-    def watch(self, recording: Recording, act: Callable[[Command], None]) -> None:
-        """Hand `act` each command for the run, those that wait already included."""
+    async def watch(self, recording: Recording, act: Callable[[Command], None]) -> None:
+        """Hand `act` each command for the run; those that wait already before this returns."""
         self._watched[recording.run_id] = (recording, act)
-        self._seen = 0
+        await self._take_commands(recording.run_id)
         if self._poller is None:
+            self._stop = asyncio.Event()
             self._poller = asyncio.get_running_loop().create_task(self._poll())
 
     async def release(
@@ -170,6 +177,8 @@ class Journal:
         self._watched.pop(recording.run_id, None)
         try:
             await recording.flushed()
+            if recording.error is not None:
+                await self._let_go(recording)
         finally:
             _held_here.discard(recording.run_id)
             if not self._watched:
@@ -219,7 +228,11 @@ class Journal:
     # ---- asking for something ------------------------------------------------------------------
 
     async def ask(self, run_id: str, kind: CommandKind, body: dict[str, JsonValue]) -> None:
-        """Leave a command for whoever holds the run, now or later."""
+        """Leave a command for whoever holds the run, now or later.
+
+        Raises RunError (`run_not_found`).
+        """
+        await self.row(run_id)
         async with self.database.writing() as connection:
             await connection.execute(
                 text(
@@ -236,6 +249,13 @@ class Journal:
         if writer is not None:
             await writer.close()
         await self.database.close()
+
+    async def _let_go(self, recording: Recording) -> None:
+        """Its end could not be kept: others may go on with it, if the database can be told so."""
+        try:
+            await self.release(recording)
+        except RunError as error:
+            _log.warning("%s is still held by this process: %s", recording.run_id, error)
 
     # ---- within --------------------------------------------------------------------------------
 
@@ -298,8 +318,11 @@ class Journal:
     async def _poll(self) -> None:
         loop = asyncio.get_running_loop()
         beaten = loop.time()
-        while True:
-            await asyncio.sleep(_POLL)
+        stop = self._stop
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _POLL)
+                return
             try:
                 await self._take_commands()
                 if loop.time() - beaten >= HEARTBEAT:
@@ -310,23 +333,29 @@ class Journal:
                 # only looks, and looks again.
                 continue
 
-    async def _take_commands(self) -> None:
+    async def _take_commands(self, run_id: str | None = None) -> None:
+        """Hand over what is new; for one run, what waits for it from before it was watched."""
+        columns = "select command_id, run_id, kind, body from command"
+        query = (
+            f"{columns} where command_id > :seen order by command_id"
+            if run_id is None
+            else f"{columns} where run_id = :run_id order by command_id"
+        )
         async with self.database.reading() as connection:
             found = await connection.execute(
-                text(
-                    "select command_id, run_id, kind, body from command"
-                    " where command_id > :seen order by command_id"
-                ),
-                {"seen": self._seen},
+                text(query),
+                {"seen": self._seen} if run_id is None else {"run_id": run_id},
             )
             rows = found.all()
         done: list[dict[str, int]] = []
         touched: list[Recording] = []
         for row in rows:
-            self._seen = max(self._seen, row.command_id)
+            if run_id is None:
+                self._seen = max(self._seen, row.command_id)
             watched = self._watched.get(row.run_id)
-            if watched is None:
+            if watched is None or row.command_id in self._taken:
                 continue
+            self._taken.add(row.command_id)
             recording, act = watched
             act(Command(row.command_id, row.run_id, row.kind, json.loads(row.body)))
             done.append({"id": row.command_id})
@@ -355,8 +384,9 @@ class Journal:
 
     async def _stop_polling(self) -> None:
         poller, self._poller = self._poller, None
-        if poller is not None and poller is not asyncio.current_task():
-            poller.cancel()
+        if poller is not None:
+            # Not cancelled: a query that is cut short leaves its connection behind.
+            self._stop.set()
             await asyncio.wait([poller])
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from functools import partial
 from time import perf_counter
 
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
 from treadle.core.database.database import BUSY_SECONDS, PRAGMAS, database_error
@@ -34,7 +34,7 @@ class SqliteSink:
     def __init__(self, url: DatabaseUrl) -> None:
         self._url = url
         self._engine = create_engine(
-            f"sqlite+pysqlite:///{url.path}",
+            URL.create("sqlite+pysqlite", database=str(url.path)),
             poolclass=NullPool,
             connect_args={"check_same_thread": False, "isolation_level": None},
         )

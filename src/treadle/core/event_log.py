@@ -36,7 +36,16 @@ class EventLog:
     recorder: keeps them; followers see an event once it is kept. In memory only by default.
     """
 
-    __slots__ = ("_changed", "_clock", "_published", "events", "loop", "recorder", "run_id")
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_from",
+        "_published",
+        "events",
+        "loop",
+        "recorder",
+        "run_id",
+    )
 
     def __init__(
         self,
@@ -51,6 +60,8 @@ class EventLog:
         """Where the run goes on; None before it does."""
         self.events: list[Event] = list(events)
         self._published = len(self.events)
+        # With a recorder the run goes on after them: no end among them is the last.
+        self._from = 0 if recorder is None else len(self.events)
         self._clock = clock
         self._changed: list[asyncio.Event] = []
 
@@ -104,6 +115,8 @@ class EventLog:
 
     def _ends_at(self, position: int) -> bool:
         """Whether the run has not gone on after the end, or the wait, before `position`."""
+        if position <= self._from:
+            return False
         later = self.events[position:]
         return not later or not any(isinstance(event, RunResumed) for event in later)
 

@@ -127,7 +127,7 @@ def _gantt(timeline: Timeline, shown: Sequence[StepLine], width: int) -> list[Te
     names = [one_line(step.id, 60) for step in begun]
     models = timeline.models[:_MOST_MODELS]
     calls = [f"({one_line(call.label, 20)})" for call in models]
-    label = min(max(map(len, chain(names, calls))), max(8, width // 4))
+    label = max(8, min(max(map(len, chain(names, calls))), width // 4))
     room = width - label - 2 - 12
     total = seconds(timeline.seconds)
     scale = "0" + total.rjust(room - 1)
@@ -177,6 +177,8 @@ def _ending(timeline: Timeline) -> list[Text]:
         lines.append(_line(("error: ", "red"), (one_line(str(timeline.error), _LONGEST), "")))
     for step in failed[:_MOST_ERRORS]:
         said = one_line(str(step.error or "no reason was recorded"), _LONGEST)
+        if timeline.error is not None and str(step.error) == str(timeline.error):
+            said = "see above"
         lines.append(_line((f"✗ {one_line(step.id, 60)}: ", "red"), (said, "")))
     if len(failed) > _MOST_ERRORS:
         lines.append(_line((f"… and {len(failed) - _MOST_ERRORS:,} more failed", "red")))

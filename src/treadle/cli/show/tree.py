@@ -10,7 +10,8 @@ from treadle.cli.show.timeline import StepLine
 def in_tree(steps: Sequence[StepLine]) -> Iterator[tuple[StepLine, int, tuple[str, ...]]]:
     """Each step with its depth in the list and the other steps that it waits for.
 
-    It stands beneath the deepest of its needs that are among `steps`.
+    It stands beneath the deepest of its needs that are among `steps`; among equally deep ones,
+    beneath that which ended last.
     """
     places = {step.id: index for index, step in enumerate(steps)}
     children: dict[str | None, list[StepLine]] = {}
@@ -29,4 +30,6 @@ def in_tree(steps: Sequence[StepLine]) -> Iterator[tuple[StepLine, int, tuple[st
 
 def _parent(steps: Sequence[StepLine], places: dict[str, int], step: StepLine) -> str | None:
     known = [places[need] for need in step.needs if places.get(need, len(steps)) < places[step.id]]
-    return steps[max(known, key=lambda at: (steps[at].depth, at))].id if known else None
+    if not known:
+        return None
+    return steps[max(known, key=lambda at: (steps[at].depth, steps[at].finished or 0.0, at))].id

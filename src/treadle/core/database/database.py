@@ -136,7 +136,7 @@ def database_error(url: DatabaseUrl, error: BaseException) -> TreadleError:
 
 
 def _sqlite(url: DatabaseUrl) -> AsyncEngine:
-    engine = create_async_engine(url.async_url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_async_engine(url.engine_url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _: object) -> None:
@@ -167,7 +167,7 @@ PRAGMAS = (
 def _postgresql(url: DatabaseUrl) -> AsyncEngine:
     try:
         return create_async_engine(
-            url.async_url,
+            url.engine_url,
             pool_pre_ping=True,
             connect_args={"connect_timeout": _CONNECT_SECONDS},
         )

@@ -43,6 +43,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
+        # A number is never used again: who has seen it has taken the command.
+        sqlite_autoincrement=True,
     )
     op.create_index("command_by_run", "command", ["run_id"])
 
