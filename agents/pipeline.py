@@ -150,7 +150,7 @@ class Pipeline:
 
     async def execute(self) -> Stage:
         """Wait until nothing more can run."""
-        self._executing = True
+        self._executing = True  # again, after a wait for a person
         try:
             return await self._guard(self._execution.settle(), "join")
         finally:
@@ -326,7 +326,7 @@ class Pipeline:
             return
         self._plan, self._replans = history.plan, history.replans
         self._execution.restore(history)
-        self._execution.seal(history.plan)
+        self._seal(history.plan)
         # Only now: an answer from another process is about a plan that is there.
         await self._recorded.listen(self)
 
@@ -345,7 +345,11 @@ class Pipeline:
         else:
             self._plan = await self._ask_planner(task)
         self._announce(self._plan)
-        self._execution.seal(self._plan)
+        self._seal(self._plan)
+
+    def _seal(self, plan: Plan) -> None:
+        self._execution.seal(plan)
+        self._executing = True
 
     async def _ask_planner(self, task: str) -> Plan:
         settled = self._settled

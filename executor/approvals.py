@@ -54,7 +54,7 @@ class Approvals:
 
     def held_calls(self) -> tuple[PendingCall, ...]:
         """The calls that wait for a decision, and for nothing else."""
-        return tuple(pending_call(node) for node in self._held())
+        return tuple(pending_call(node) for node in self.held())
 
     def forget(self) -> None:
         """The plan has changed.
@@ -120,7 +120,8 @@ class Approvals:
             shown = Payload(arguments)
         self._decide([step_id], approved, plan.hash, reason, shown)
 
-    def _held(self) -> list[Node]:
+    def held(self) -> list[Node]:
+        """The steps that have their inputs and wait, but not for a word about a doubt."""
         return [
             node
             for node in self._graph.nodes.values()
@@ -157,5 +158,5 @@ class Approvals:
         )
         self._log.append(answered, durable=True)
         self._decisions.take(answered.step_ids, approved, arguments)
-        self._graph.startable.extend(self._held())
+        self._graph.startable.extend(self.held())
         self._decided()

@@ -27,7 +27,7 @@ from treadle.executor.approvals import Approvals
 from treadle.executor.calling import ToolCaller
 from treadle.executor.calls import RunningCalls
 from treadle.executor.doubts import Doubts, Verdict
-from treadle.executor.graph import Graph, cancelled, error_value
+from treadle.executor.graph import Graph, cancelled, error_value, is_over_budget
 from treadle.executor.history import History, Past
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import FINAL, Call, FanOut, Node, State
@@ -107,6 +107,7 @@ class Execution:
         self.graph.rank(everything=True)
         self._ready.reorder()
         self._approvals.request(plan)
+        self.graph.startable.extend(self._approvals.held())
         self._pump()
 
     def patch(self, plan: Plan) -> None:
@@ -155,7 +156,9 @@ class Execution:
                 reason = ErrorInfo("condition_not_met", "its condition does not hold", step.id)
                 self._end(node, State.SKIPPED, error=reason)
                 return
-            if self._approvals.holds(node):
+            # No effect before the whole plan is there and checked: it may yet be mended.
+            early = self._plan is None and not node.tool.effect.repeatable
+            if early or self._approvals.holds(node):
                 node.state = State.HELD
                 return
             if self._in_doubt(node):
@@ -188,23 +191,36 @@ class Execution:
         node.state = State.RUNNING
         fan_out = node.fan_out = FanOut.of(items)
         if node.past is not None and node.past.items:
-            self._restore_items(node.past, fan_out)
+            self._restore_items(node, node.past, fan_out)
         self._log.append(StepStarted(step_id=node.step.id, version=node.version))
-        if not fan_out.todo:
-            self._end_with(node, fan_out.outputs)
+        if not fan_out.has_more:
+            self._end_fan_out(node, fan_out)
             return
         for _ in range(min(len(fan_out.todo), self._max_parallel)):
             self._ready.push(self._next_call(node, fan_out.take()))
 
-    def _restore_items(self, past: Past, fan_out: FanOut) -> None:
-        """What an earlier process has done of a fan-out is not done again; what failed is."""
-        for index, (output, _) in past.items.items():
+    def _restore_items(self, node: Node, past: Past, fan_out: FanOut) -> None:
+        """What an earlier process has done of a fan-out is not done again.
+
+        Nor is an item with effects that failed: it may have had its effect all the same.
+        """
+        ended: set[int] = set()
+        for index, (output, error) in past.items.items():
             if output is not None:
                 value = load(self._artifacts, restored(self._artifacts, output))
                 fan_out.restore(index, value)
-        fan_out.todo = deque(
-            index for index in fan_out.todo if past.items.get(index, (None, None))[0] is None
-        )
+            elif error is not None and self._stays_failed(node, error):
+                fan_out.restore(index, error_value(error))
+                if node.step.on_failure is not OnFailure.VALUE:
+                    fan_out.fail(error, fatal=False)
+            else:
+                continue
+            ended.add(index)
+        fan_out.todo = deque(index for index in fan_out.todo if index not in ended)
+
+    @staticmethod
+    def _stays_failed(node: Node, error: ErrorInfo) -> bool:
+        return not node.tool.effect.repeatable and not is_over_budget(error)
 
     def _start_next(self) -> bool:
         if self.graph.rank():
@@ -384,6 +400,9 @@ class Execution:
             self._ready.push(self._next_call(node, fan_out.take()))
         if fan_out.running:
             return
+        self._end_fan_out(node, fan_out)
+
+    def _end_fan_out(self, node: Node, fan_out: FanOut) -> None:
         if fan_out.failure is not None:
             self._end(node, State.FAILED, error=fan_out.failure, fatal=fan_out.fatal)
         elif fan_out.done < len(fan_out.items):

@@ -79,7 +79,7 @@ class Graph:
             return
         node = Node(step, self._tools.find(step.tool), ended, version=past.version, past=past)
         node.output, node.error = output, past.error
-        self._set_outcome(node, over_budget=_over_budget(past.error))
+        self._set_outcome(node, over_budget=is_over_budget(past.error))
         if past.resolved:
             node.fatal = False
         if ended is State.SKIPPED:
@@ -268,7 +268,8 @@ class Graph:
         }
 
 
-def _over_budget(error: ErrorInfo | None) -> bool:
+def is_over_budget(error: ErrorInfo | None) -> bool:
+    """Whether a call was refused because the budget was used up: it has not begun."""
     return error is not None and error.code == "budget_exceeded"
 
 

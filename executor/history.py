@@ -86,9 +86,13 @@ class History:
 
     def reopen(self, step_ids: Iterable[str]) -> None:
         """What is not done yet is open again; so are these steps, which had failed."""
-        for step_id, past in self.steps.items():
-            if past.status in ("cancelled", "waiting") or step_id in step_ids:
+        for past in self.steps.values():
+            if past.status in ("cancelled", "waiting"):
                 past.reopen()
+        for step_id in step_ids:
+            past = self.steps[step_id]
+            past.reopen()
+            past.items = {index: item for index, item in past.items.items() if item[1] is None}
 
     def _take(self, event: Event) -> None:
         match event:
