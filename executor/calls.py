@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
 
 from treadle.executor.node import Call
@@ -17,6 +18,7 @@ GRACE = 2.0
 """Seconds in which a call must end after its deadline or its cancellation."""
 
 _PERIOD = 0.25
+"""Seconds between two looks at the deadlines; earlier where one is nearer."""
 
 
 class RunningCalls:
@@ -35,14 +37,30 @@ class RunningCalls:
         self._by_call: dict[int, asyncio.Task[None]] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._next_sweep = float("inf")
         self._last_moment = float("inf")
+        self._context: Context | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
     def start(self, call: Call, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Run `work`, which makes `call` and must not take longer than `seconds`."""
-        call.deadline = asyncio.get_running_loop().time() + seconds + GRACE
         self._by_call[id(call)] = self._track(work, call)
+        self.limit(call, asyncio.get_running_loop().time() + seconds)
+
+    def hand_over(self, call: Call, seconds: float) -> None:
+        """The current task has ended its call and makes `call` now."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = call
+        self._by_call[id(call)] = task
+        self.limit(call, asyncio.get_running_loop().time() + seconds)
+
+    def limit(self, call: Call, deadline: float) -> None:
+        """Cancel `call` at `deadline`, in loop time; it is `timed_out` then."""
+        call.deadline = deadline
+        if deadline < self._next_sweep:
+            self._sweep_at(deadline)
 
     def start_timer(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` that is not a call (a pause before a retry, a question to a person)."""
@@ -59,19 +77,32 @@ class RunningCalls:
         for task in self._tasks:
             task.cancel()
 
+    def is_untouched(self) -> bool:
+        """Whether the current task's context variables are as they were when it began."""
+        return copy_context() == self._context
+
     async def idle(self) -> None:
         """Return when nothing is under way."""
         await self._idle.wait()
 
     def _track(self, work: Coroutine[Any, Any, None], call: Call | None) -> asyncio.Task[None]:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(work)
+        if self._context is None:
+            self._context = copy_context()
+        # A call sees the context of the run, never what another call has left in its own.
+        task = loop.create_task(work, context=self._context.copy())
         self._tasks[task] = call
         self._idle.clear()
         task.add_done_callback(self._done)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(_PERIOD, self._sweep)
+            self._sweep_at(loop.time() + _PERIOD)
         return task
+
+    def _sweep_at(self, moment: float) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._next_sweep = moment
+        self._sweeper = asyncio.get_running_loop().call_at(moment, self._sweep)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._abandoned.discard(task)
@@ -85,15 +116,22 @@ class RunningCalls:
             self._idle.set()
             if self._sweeper is not None:
                 self._sweeper.cancel()
-                self._sweeper = None
+                self._sweeper, self._next_sweep = None, float("inf")
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(_PERIOD, self._sweep)
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
+        # The loop may call a moment early: its clock is no finer than that.
+        near, soon = now + 0.001, now + _PERIOD
         for task, call in list(self._tasks.items()):
-            deadline = self._last_moment if call is None else call.deadline
-            if now <= min(deadline, self._last_moment):
+            last_moment = self._last_moment
+            if call is not None:
+                last_moment = min(last_moment, call.deadline + GRACE)
+                if call.deadline <= near and not call.timed_out:
+                    call.timed_out = True
+                    task.cancel()
+                elif not call.timed_out:
+                    soon = min(soon, call.deadline)
+            if near < last_moment:
                 continue
             # Kept in a set: the loop itself holds tasks weakly.
             self._abandoned.add(task)
@@ -101,4 +139,5 @@ class RunningCalls:
             if call is not None:
                 self._overdue(call)
                 call.abandoned = True
+        self._sweep_at(soon)
         self._rest_if_idle()

@@ -8,39 +8,33 @@ plan runs while it is still being written.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Mapping
 
 from treadle.core.clock import SystemClock
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
-from treadle.core.events import (
-    Payload,
-    StepProgress,
-    StepRetrying,
-    StepStarted,
-)
+from treadle.core.events import StepRetrying
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
 from treadle.executor.approval import Approve, PendingCall
 from treadle.executor.approvals import Approvals
+from treadle.executor.attempts import Attempts, Made
 from treadle.executor.calling import ToolCaller
 from treadle.executor.calls import RunningCalls
 from treadle.executor.doubts import Doubts, Verdict
-from treadle.executor.graph import Graph, cancelled, error_value, is_over_budget
-from treadle.executor.history import History, Past
+from treadle.executor.fan_outs import FanOuts
+from treadle.executor.graph import Graph, cancelled
+from treadle.executor.history import History
 from treadle.executor.inputs import Inputs
-from treadle.executor.node import FINAL, Call, FanOut, Node, State
-from treadle.executor.outlook import outlook_of
+from treadle.executor.node import FINAL, Call, Node, State
 from treadle.executor.ready import ReadyQueue
-from treadle.executor.step_key import StepKey, input_hash
-from treadle.executor.stored import keep, load, restored, shown
+from treadle.executor.stored import restored, shown
+from treadle.executor.turn import Turn
 from treadle.planner.plan import Plan
 from treadle.planner.reference import Parsed
 from treadle.planner.step import OnFailure, Step
 from treadle.tools import ToolRegistry
 from treadle.tools.artifacts import ArtifactStore, Kept
-from treadle.tools.tool import DEFAULT_TIMEOUT
 
 
 class Execution:
@@ -74,18 +68,28 @@ class Execution:
         """Whether the caller asked to cancel."""
         self.crash: BaseException | None = None
         """What a callback (`approve`) raised; None if nothing did."""
-        self._program = program
         self._log = program.log
-        self._durations = durations
-        self._artifacts = artifacts
-        self._max_parallel = max_parallel
         self._free = max_parallel
         self._inputs = Inputs(self.graph.nodes, artifacts)
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
         self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
-        self._caller = caller or ToolCaller(SystemClock())
         self._doubts = Doubts(program.log, verdicts)
+        self._fan_outs = FanOuts(
+            self.graph, self._log, artifacts, self._ready, width=max_parallel, end=self._end
+        )
+        self._attempts = Attempts(
+            program,
+            self.graph,
+            self._inputs,
+            artifacts,
+            durations,
+            self._doubts,
+            caller or ToolCaller(SystemClock()),
+            self._calls,
+        )
+        self._artifacts = artifacts
+        self._turn: Turn | None = None
         self._pumping = False
         self._plan: Plan | None = None
 
@@ -104,6 +108,7 @@ class Execution:
     def seal(self, plan: Plan) -> None:
         """The plan is complete and checked: steps with effects may start once approved."""
         self._plan = plan
+        self.graph.answers_itself = plan.answer is not None
         self.graph.rank(everything=True)
         self._ready.reorder()
         self._approvals.request(plan)
@@ -136,14 +141,28 @@ class Execution:
             return
         self._pumping = True
         try:
-            startable = self.graph.startable
-            while startable or (self._free and self._ready and not self.graph.paused):
-                if startable:
-                    self._prepare(startable.popleft())
-                elif not self._start_next():
-                    break
+            self._prepare_all()
+            while (call := self._take()) is not None:
+                self._calls.start(call, self._work(call), self._attempts.longest(call))
+                self._prepare_all()
         finally:
             self._pumping = False
+
+    def _prepare_all(self) -> None:
+        startable = self.graph.startable
+        while startable:
+            self._prepare(startable.popleft())
+
+    def _take(self) -> Call | None:
+        """The call that starts next, if one may."""
+        if not self._free or not self._ready or self.graph.paused:
+            return None
+        if self.graph.rank():
+            self._ready.reorder()
+        call = self._ready.pop()
+        if call is not None:
+            self._free -= 1
+        return call
 
     def _prepare(self, node: Node) -> None:
         """The inputs of `node` are there: decide its condition, its approval and its items."""
@@ -164,17 +183,13 @@ class Execution:
             if self._in_doubt(node):
                 return
             if step.for_each is not None:
-                self._fan_out(node, self._inputs.items(node))
+                self._fan_outs.begin(node, self._inputs.items(node))
                 return
         except TreadleError as error:
             self._end(node, State.FAILED, error=ErrorInfo.of(error, step.id))
             return
         node.state = State.READY
-        self._ready.push(self._next_call(node, None))
-
-    def _next_call(self, node: Node, index: int | None) -> Call:
-        number = 1 if node.past is None else node.past.attempts + 1
-        return Call(node, index, number, number)
+        self._ready.push(Call.next_of(node, None))
 
     def _in_doubt(self, node: Node) -> bool:
         """Whether `node` goes no further: a person must say what became of it, or has."""
@@ -187,153 +202,93 @@ class Execution:
             return True
         return False
 
-    def _fan_out(self, node: Node, items: list[JsonValue]) -> None:
-        node.state = State.RUNNING
-        fan_out = node.fan_out = FanOut.of(items)
-        if node.past is not None and node.past.items:
-            self._restore_items(node, node.past, fan_out)
-        self._log.append(StepStarted(step_id=node.step.id, version=node.version))
-        if not fan_out.has_more:
-            self._end_fan_out(node, fan_out)
-            return
-        for _ in range(min(len(fan_out.todo), self._max_parallel)):
-            self._ready.push(self._next_call(node, fan_out.take()))
-
-    def _restore_items(self, node: Node, past: Past, fan_out: FanOut) -> None:
-        """What an earlier process has done of a fan-out is not done again.
-
-        Nor is an item with effects that failed: it may have had its effect all the same.
-        """
-        ended: set[int] = set()
-        for index, (output, error) in past.items.items():
-            if output is not None:
-                value = load(self._artifacts, restored(self._artifacts, output))
-                fan_out.restore(index, value)
-            elif error is not None and self._stays_failed(node, error):
-                fan_out.restore(index, error_value(error))
-                if node.step.on_failure is not OnFailure.VALUE:
-                    fan_out.fail(error, fatal=False)
-            else:
-                continue
-            ended.add(index)
-        fan_out.todo = deque(index for index in fan_out.todo if index not in ended)
-
-    @staticmethod
-    def _stays_failed(node: Node, error: ErrorInfo) -> bool:
-        return not node.tool.effect.repeatable and not is_over_budget(error)
-
-    def _start_next(self) -> bool:
-        if self.graph.rank():
-            self._ready.reorder()
-        call = self._ready.pop()
-        if call is None:
-            return False
-        self._free -= 1
-        tool = call.node.tool
-        seconds = call.node.step.timeout or tool.timeout or DEFAULT_TIMEOUT
-        seconds += self._caller.extra_seconds(tool)
-        self._calls.start(call, self._work(call), seconds)
-        return True
-
     # ---- one call ----------------------------------------------------------------------------
 
     async def _work(self, call: Call) -> None:
-        node, step = call.node, call.node.step
-        current_program.set(
-            self._program.for_step(
-                step.id,
-                lambda: outlook_of(
-                    node, self.graph, self._durations, sealed=self._ends_with_its_steps()
-                ),
-            )
-        )
-        loop = asyncio.get_running_loop()
+        """Make `call`, then others that are ready, in the same task.
+
+        A task costs more than a call that waits for nothing. It makes calls as long as none has
+        given way to the loop or changed the context, so that each might have been the first.
+        """
+        if self._turn is None or self._turn.over:
+            self._turn = Turn()
+        turn = self._turn
+        following: Call | None = call
+        first = call
+        while following is not None:
+            call = following
+            outside = current_program.set(self._attempts.program_of(call.node))
+            outcome = await self._made(call)
+            current_program.reset(outside)
+            self._pumping = True  # the next call is for this task, before others are started
+            try:
+                self._settle(call, outcome)
+                fresh = turn.goes_on() and self._calls.is_untouched()
+                following = self._take_here() if fresh else None
+            finally:
+                self._pumping = False
+            self._pump()
+        if call is not first:
+            self._log.flush()  # before anybody else can see what these calls have done
+
+    def _take_here(self) -> Call | None:
+        self._prepare_all()
+        call = self._take()
+        if call is None:
+            return None
+        if not self.graph.builds_on_kept(call.node):
+            # A call must not be the end of the process and with it of what it was given.
+            self._log.flush()
+            if self.graph.stopping or not self.graph.builds_on_kept(call.node):
+                self._free += 1
+                self._ready.release(call)
+                if not self.graph.stopping:
+                    self._ready.push(call)
+                return None
+        self._calls.hand_over(call, self._attempts.longest(call))
+        return call
+
+    async def _made(self, call: Call) -> Made | TreadleError | None:
         try:
-            self._program.budget.reserve_step()
-            arguments = self._inputs.arguments(node, call.index)
-            node.state = State.RUNNING
-            repeatable = node.tool.effect.repeatable
-            happened: JsonValue = None
-            if node.past is not None and not repeatable:
-                happened = await self._doubts.look(call, arguments)
-                if node.in_doubt:
-                    node.state = State.HELD
-                    self._release(call)
-                    return
-            if call.index is None or not repeatable:
-                self._log_start(call, arguments)
-            started = loop.time()
-            output = happened
-            if output is None and repeatable:
-                output = await self._caller.call(node.tool, arguments, timeout=step.timeout)
-            elif output is None:
-                # The intent is on the disk before the effect: whatever happens then, it is known
-                # that it may have happened.
-                await self._log.durable()
-                key = StepKey(self._log.run_id, step.id, node.version, call.index)
-                output = await self._caller.call(
-                    node.tool, arguments, timeout=step.timeout, idempotency_key=str(key)
-                )
-            self._durations.observe(step.tool, loop.time() - started)
-            kept = keep(self._artifacts, output)
+            return await self._attempts.make(call)
         except asyncio.CancelledError:
             self._release(call)
             self._call_cancelled(call)
             raise
         except TreadleError as error:
-            self._release(call)
-            self._call_failed(call, error)
-        else:
-            self._release(call)
-            self._call_succeeded(call, output, kept)
-        self._pump()
+            return error
 
-    def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> None:
-        journaled = self._log.recorder is not None
-        self._log.append(
-            StepStarted(
-                step_id=call.node.step.id,
-                attempt=call.attempt,
-                arguments=shown(keep(self._artifacts, arguments)),
-                index=call.index,
-                version=call.node.version,
-                input_hash=input_hash(arguments) if journaled else None,
-            )
-        )
-
-    def _ends_with_its_steps(self) -> bool:
-        """Whether no joiner is needed for an answer, as far as the plan tells."""
-        return self._plan is not None and self._plan.answer is not None
+    def _settle(self, call: Call, outcome: Made | TreadleError | None) -> None:
+        self._release(call)
+        if isinstance(outcome, TreadleError):
+            self._call_failed(call, outcome)
+        elif outcome is not None:
+            self._call_succeeded(call, outcome)
 
     def _release(self, call: Call) -> None:
         if self._calls.forget(call):
             self._free += 1
             self._ready.release(call)
 
-    def _call_succeeded(self, call: Call, output: JsonValue, kept: Kept) -> None:
+    def _call_succeeded(self, call: Call, made: Made) -> None:
         if call.abandoned:
             return
         if call.index is None:
-            self._end(call.node, State.SUCCEEDED, output=kept)
+            self._end(call.node, State.SUCCEEDED, output=made.kept)
         else:
-            self._item_ended(call.node, call.index, output, shown(kept))
+            self._fan_outs.succeeded(call, made.output, shown(made.kept))
 
     def _call_failed(self, call: Call, error: TreadleError) -> None:
         if call.abandoned:
             return
-        step = call.node.step
-        info = ErrorInfo.of(error, step.id)
+        info = ErrorInfo.of(error, call.node.step.id)
         over_budget = isinstance(error, BudgetExceeded)
         if self._may_retry(call, error):
             self._retry_later(call, info)
         elif call.index is None:
             self._end(call.node, State.FAILED, error=info, fatal=over_budget)
-        elif step.on_failure is OnFailure.VALUE and not over_budget:
-            self._item_ended(call.node, call.index, error_value(info), error=info)
         else:
-            assert call.node.fan_out is not None
-            call.node.fan_out.fail(info, fatal=over_budget)
-            self._item_ended(call.node, call.index, None, error=info)
+            self._fan_outs.failed(call, info, fatal=over_budget)
 
     def _may_retry(self, call: Call, error: TreadleError) -> bool:
         return (
@@ -367,56 +322,8 @@ class Execution:
         node = call.node
         if call.abandoned or node.state in FINAL:
             return
-        if node.fan_out is not None:
-            node.fan_out.running -= 1
-            if node.fan_out.running:
-                return
-        self._end(node, State.CANCELLED, error=cancelled(node))
-
-    def _item_ended(
-        self,
-        node: Node,
-        index: int,
-        output: JsonValue,
-        payload: Payload | None = None,
-        *,
-        error: ErrorInfo | None = None,
-    ) -> None:
-        fan_out = node.fan_out
-        assert fan_out is not None
-        fan_out.give(index, output)
-        self._log.append(
-            StepProgress(
-                step_id=node.step.id,
-                done=fan_out.done,
-                total=len(fan_out.items),
-                index=index,
-                output=payload,
-                error=error,
-            ),
-            durable=not node.tool.effect.repeatable,
-        )
-        if fan_out.has_more and not self.graph.stopping:
-            self._ready.push(self._next_call(node, fan_out.take()))
-        if fan_out.running:
-            return
-        self._end_fan_out(node, fan_out)
-
-    def _end_fan_out(self, node: Node, fan_out: FanOut) -> None:
-        if fan_out.failure is not None:
-            self._end(node, State.FAILED, error=fan_out.failure, fatal=fan_out.fatal)
-        elif fan_out.done < len(fan_out.items):
+        if node.fan_out is None or self._fan_outs.let_go(node):
             self._end(node, State.CANCELLED, error=cancelled(node))
-        else:
-            self._end_with(node, fan_out.outputs)
-
-    def _end_with(self, node: Node, outputs: list[JsonValue]) -> None:
-        try:
-            kept = keep(self._artifacts, outputs)
-        except ToolError as error:
-            self._end(node, State.FAILED, error=ErrorInfo.of(error, node.step.id))
-        else:
-            self._end(node, State.SUCCEEDED, output=kept)
 
     def _end(
         self,
@@ -440,7 +347,11 @@ class Execution:
 
     def waits(self) -> bool:
         """Whether a step waits for a person: to approve it, or to say what became of it."""
-        return any(node.state is State.HELD for node in self.graph.nodes.values())
+        nodes = self.graph.nodes.values()
+        return any(
+            node.state is State.HELD or (node.in_doubt and node.state not in FINAL)
+            for node in nodes
+        )
 
     def decide(self, approved: bool) -> None:
         """A person has decided on all calls of the plan that were still open."""

@@ -44,6 +44,7 @@ class Graph:
 
     stopping: set when everything is to end; what depends on a cancelled step is then left alone.
     paused: set when nothing more is to start.
+    answers_itself: set when the plan is complete and has its answer: nothing else will come.
     """
 
     def __init__(self, tools: ToolRegistry, log: EventLog, durations: DurationSource) -> None:
@@ -51,6 +52,7 @@ class Graph:
         self.startable: deque[Node] = deque()
         self.stopping = False
         self.paused = False
+        self.answers_itself = False
         self._tools = tools
         self._log = log
         self._durations = durations
@@ -60,7 +62,7 @@ class Graph:
 
     def add(self, step: Step, version: int = 1) -> None:
         """Add a step whose needs are all there; announce it. `version`: of its plan."""
-        payload = Payload(step.wire())
+        payload = Payload(step.recorded)
         self._log.append(
             StepPlanned(
                 step_id=step.id, tool=step.tool, needs=step.needs, step=payload, version=version
@@ -127,6 +129,11 @@ class Graph:
         elif node.unmet == 0:
             self.startable.append(node)
 
+    def builds_on_kept(self, node: Node) -> bool:
+        """Whether the ends of all steps that `node` needs are kept where a crash leaves them."""
+        nodes, log = self.nodes, self._log
+        return all(log.is_kept(nodes[need].ended_seq) for need in node.step.needs)
+
     def rank(self, *, everything: bool = False) -> bool:
         """Work out the remaining paths anew if many steps are new; True if it was done.
 
@@ -134,9 +141,14 @@ class Graph:
         """
         if not everything and self._unranked <= max(16, len(self.nodes) // 8):
             return False
+        seconds: dict[str, float] = {}
         for node in reversed(self.nodes.values()):
-            after = max((each.rank for each in node.dependents), default=0.0)
-            node.rank = self._durations.expected_seconds(node.tool.name) + after
+            name = node.tool.name
+            if name not in seconds:
+                seconds[name] = self._durations.expected_seconds(name)
+            node.rank = seconds[name]
+            if node.dependents:
+                node.rank += max(each.rank for each in node.dependents)
         self._unranked = 0
         return True
 
@@ -161,7 +173,7 @@ class Graph:
         if node.hands_on and state is State.FAILED and error is not None:
             output = error_value(error)
         node.output = output
-        self._log.append(
+        ended = self._log.append(
             StepFinished(
                 step_id=node.step.id,
                 status=_STATUS[state],
@@ -170,6 +182,7 @@ class Graph:
             ),
             durable=not node.tool.effect.repeatable,
         )
+        node.ended_seq = ended.seq
         for dependent in node.dependents:
             if node.hands_on:
                 dependent.unmet -= 1
@@ -230,6 +243,8 @@ class Graph:
                 )
 
     def _waiting(self, node: Node) -> ErrorInfo:
+        if node.waits is not None:
+            return node.waits
         if node.in_doubt:
             return ErrorInfo(
                 "in_doubt",

@@ -113,8 +113,11 @@ class History:
                 self.steps[event.step_id].open_calls.pop(event.index, None)
             case DoubtSettled():
                 self.steps[event.step_id].open_calls.pop(event.index, None)
-            case ModelCalled() | ChildRunFinished():
+            case ModelCalled():
                 self.usage += event.usage
+            case ChildRunFinished():
+                self.usage += event.usage
+                self.calls += event.calls
             case ApprovalAnswered():
                 self.decisions.take(event.step_ids, event.approved, event.arguments)
             case UndoFinished():
@@ -147,6 +150,8 @@ class History:
     def _started(self, event: StepStarted) -> None:
         past = self.steps[event.step_id]
         past.attempts = max(past.attempts, event.attempt)
+        if event.anew:
+            past.items.clear()
         if event.arguments is not None:
             past.open_calls[event.index] = event.input_hash
             past.calls[event.index] = event.arguments

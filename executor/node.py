@@ -40,25 +40,32 @@ NOT_STARTED = frozenset({State.PENDING, State.HELD, State.READY, State.BLOCKED})
 
 @dataclass(slots=True, eq=False)
 class FanOut:
-    """The items of a `for_each` under way."""
+    """The items of a `for_each` under way. more: further items are still to come."""
 
     items: list[JsonValue]
     outputs: list[JsonValue]
     todo: deque[int]
+    more: bool = False
     done: int = 0
     running: int = 0
     failure: ErrorInfo | None = None
     fatal: bool = False
 
     @classmethod
-    def of(cls, items: list[JsonValue]) -> FanOut:
+    def of(cls, items: list[JsonValue], *, more: bool = False) -> FanOut:
         """A fan-out of which nothing is done yet."""
-        return cls(items, [None] * len(items), deque(range(len(items))))
+        return cls(items, [None] * len(items), deque(range(len(items))), more)
 
     @property
     def has_more(self) -> bool:
         """Whether another item should start: not after a failure."""
         return self.failure is None and bool(self.todo)
+
+    def add(self, item: JsonValue) -> None:
+        """Another item has come."""
+        self.todo.append(len(self.items))
+        self.items.append(item)
+        self.outputs.append(None)
 
     def take(self) -> int:
         """The index of the next item; it counts as running."""
@@ -95,6 +102,8 @@ class Node:
     output: Kept = None
     error: ErrorInfo | None = None
     fan_out: FanOut | None = None
+    ended_seq: int = -1
+    """The number of the event that records its end in this process."""
     hands_on: bool = False
     """It has ended with an output that its dependents can use."""
     by_condition: bool = False
@@ -109,6 +118,8 @@ class Node:
     """What an earlier process has done of it; None where none has."""
     in_doubt: bool = False
     """A call with effects was cut short, and only a person can tell what became of it."""
+    waits: ErrorInfo | None = None
+    """What its call waits for, where that said so itself; it is in doubt then."""
     edited: dict[str, JsonValue] | None = None
     """What a person put in place of its arguments."""
 
@@ -124,5 +135,13 @@ class Call:
     """The number of its first attempt in this process."""
     abandoned: bool = False
     """It ignored its cancellation; whatever it still gives does not count."""
+    timed_out: bool = False
+    """It was cancelled because its time was up."""
     deadline: float = float("inf")
-    """Loop time after which the call is given up, even if it ignores its cancellation."""
+    """Loop time at which its time is up."""
+
+    @classmethod
+    def next_of(cls, node: Node, index: int | None) -> Call:
+        """The first attempt in this process, numbered after those of earlier ones."""
+        number = 1 if node.past is None else node.past.attempts + 1
+        return cls(node, index, number, number)

@@ -8,11 +8,8 @@ from treadle.executor.graph import Graph
 from treadle.executor.node import FINAL, Node
 
 
-def outlook_of(node: Node, graph: Graph, durations: DurationSource, *, sealed: bool) -> Outlook:
-    """What the run expects after the model call that `node` is making now.
-
-    sealed: the plan is complete and has its answer, so that what is not in it will not come.
-    """
+def outlook_of(node: Node, graph: Graph, durations: DurationSource) -> Outlook:
+    """What the run expects after the model call that `node` is making now."""
     below = _below(node)
     calls = sum(each.tool.calls_model for each in below if each.state not in FINAL)
     if node.fan_out is not None:
@@ -29,7 +26,7 @@ def outlook_of(node: Node, graph: Graph, durations: DurationSource, *, sealed: b
         next_tool_seconds=None if follower is None else expected(follower.tool.name),
         remaining_calls=calls,
         remaining_seconds=max(0.0, node.rank - expected(node.tool.name)),
-        last_call=sealed and calls == 0 and not others_call,
+        last_call=graph.answers_itself and calls == 0 and not others_call,
     )
 
 

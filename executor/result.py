@@ -22,6 +22,7 @@ from treadle.core.events import (
     StepDropped,
     StepFinished,
     StepPlanned,
+    StepProgress,
     StepStarted,
     StepStatus,
 )
@@ -66,6 +67,7 @@ class RunResult:
 
     answer: the answer, a JSON value; `output` is the same as the `output_type` that was asked for.
     plan: the last version of the plan, None when there is none.
+    steps: what became of each step, in the plan's order; read from the events when first asked for.
     usage: tokens and calls of the run, those of agents and of runs in its steps included.
     events: the record that everything else here is read from.
     """
@@ -74,11 +76,20 @@ class RunResult:
     status: RunStatus | None = None
     answer: JsonValue = None
     plan: Plan | None = None
-    steps: tuple[StepResult, ...] = ()
     usage: Usage = field(default_factory=Usage)
     error: ErrorInfo | None = None
     events: tuple[Event, ...] = ()
     output: Any = None
+    _steps: tuple[StepResult, ...] | None = field(
+        init=False, repr=False, compare=False, default=None
+    )
+
+    @property
+    def steps(self) -> tuple[StepResult, ...]:
+        if self._steps is None:
+            object.__setattr__(self, "_steps", _steps(self.events))
+        assert self._steps is not None
+        return self._steps
 
     @classmethod
     def from_events(
@@ -88,16 +99,13 @@ class RunResult:
 
         plan: the last version of the plan, where the caller has it; else it is read anew.
         """
-        fold = _Fold()
         kept = tuple(events)
-        for event in kept:
-            fold.take(event)
+        fold = _Fold(kept)
         return cls(
             run_id=kept[0].run_id if kept else "",
             status=fold.status,
             answer=_value(fold.answer),
             plan=plan if plan is not None or fold.plan is None else Plan.from_wire(fold.plan.value),
-            steps=tuple(fold.steps.values()),
             usage=fold.usage,
             error=fold.error,
             events=kept,
@@ -119,28 +127,50 @@ class RunResult:
         return document
 
 
+_OF_STEPS = frozenset({StepPlanned, StepDropped, StepStarted, StepProgress, StepFinished})
+"""Most events, by far; what they tell is in the steps."""
+
+
 class _Fold:
-    def __init__(self) -> None:
-        self.steps: dict[str, StepResult] = {}
+    def __init__(self, events: Iterable[Event]) -> None:
         self.status: RunStatus | None = None
         self.answer: Payload | None = None
         self.plan: Payload | None = None
         self.usage = Usage()
         self.error: ErrorInfo | None = None
+        for event in events:
+            if type(event) not in _OF_STEPS:
+                self._take(event)
 
-    def take(self, event: Event) -> None:
+    def _take(self, event: Event) -> None:
+        match event:
+            case ModelCalled() | ChildRunFinished():
+                self.usage += event.usage
+            case RunResumed():
+                self.status = self.error = self.answer = None
+            case PlanReady():
+                self.plan = event.plan
+            case RunWaiting():
+                self.status = "waiting"
+            case RunFinished():
+                self.status, self.answer, self.error = event.status, event.answer, event.error
+
+
+def _steps(events: Iterable[Event]) -> tuple[StepResult, ...]:
+    steps: dict[str, StepResult] = {}
+    for event in events:
         match event:
             case StepPlanned():
-                self.steps[event.step_id] = StepResult(event.step_id, event.tool)
+                steps[event.step_id] = StepResult(event.step_id, event.tool)
             case StepDropped():
-                self.steps.pop(event.step_id, None)
+                steps.pop(event.step_id, None)
             case StepStarted():
-                step = self.steps[event.step_id]
+                step = steps[event.step_id]
                 if step.started is None:
-                    self.steps[event.step_id] = StepResult(step.id, step.tool, started=event.at)
+                    steps[event.step_id] = StepResult(step.id, step.tool, started=event.at)
             case StepFinished():
-                step = self.steps[event.step_id]
-                self.steps[event.step_id] = StepResult(
+                step = steps[event.step_id]
+                steps[event.step_id] = StepResult(
                     step.id,
                     step.tool,
                     event.status,
@@ -149,19 +179,11 @@ class _Fold:
                     _value(event.output),
                     event.error,
                 )
-            case ModelCalled() | ChildRunFinished():
-                self.usage += event.usage
             case RunResumed():
-                self.status = self.error = self.answer = None
-                for id_, step in self.steps.items():
+                for id_, step in steps.items():
                     if step.status in ("waiting", "cancelled") or id_ in event.reopened:
-                        self.steps[id_] = StepResult(step.id, step.tool, started=step.started)
-            case PlanReady():
-                self.plan = event.plan
-            case RunWaiting():
-                self.status = "waiting"
-            case RunFinished():
-                self.status, self.answer, self.error = event.status, event.answer, event.error
+                        steps[id_] = StepResult(step.id, step.tool, started=step.started)
+    return tuple(steps.values())
 
 
 def _value(payload: Payload | None) -> JsonValue:

@@ -63,7 +63,15 @@ class Plan:
 
     def wire(self) -> dict[str, JsonValue]:
         """The wire form: `{"steps": [...], "answer"?, "version"?}`."""
-        document: dict[str, JsonValue] = {"steps": [step.wire() for step in self.steps]}
+        return self._document([step.wire() for step in self.steps])
+
+    @property
+    def recorded(self) -> dict[str, JsonValue]:
+        """The wire form as events carry it: its steps are shared, so nobody changes it."""
+        return self._document([step.recorded for step in self.steps])
+
+    def _document(self, steps: list[JsonValue]) -> dict[str, JsonValue]:
+        document: dict[str, JsonValue] = {"steps": steps}
         if self.answer is not None:
             document["answer"] = to_wire(self.answer)
         if self.version != 1:

@@ -95,6 +95,9 @@ class Step:
     on_failure: OnFailure = OnFailure.FAIL
     needs: tuple[str, ...] = field(init=False)
     """The steps whose end this one waits for, in order of mention."""
+    _recorded: dict[str, JsonValue] | None = field(
+        init=False, repr=False, compare=False, default=None
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "needs", tuple(dict.fromkeys(self._mentions())))
@@ -105,6 +108,14 @@ class Step:
         wire = to_wire(self.arguments)
         assert isinstance(wire, dict)
         return wire
+
+    @property
+    def recorded(self) -> dict[str, JsonValue]:
+        """The wire form as events carry it: one object for all, which nobody changes."""
+        if self._recorded is None:
+            object.__setattr__(self, "_recorded", self.wire())
+        assert self._recorded is not None
+        return self._recorded
 
     def wire(self) -> dict[str, JsonValue]:
         """The wire form: only what differs from the defaults."""

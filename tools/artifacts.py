@@ -22,7 +22,7 @@ KEEP_DAYS = 30
 """Days that an artifact is kept in a folder that stays."""
 
 _PREVIEW = 500
-_SMALL = frozenset({bool, int, float})
+_SMALL = frozenset({bool, int, float, type(None)})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,7 +64,7 @@ class ArtifactStore:
 
     def keep(self, value: JsonValue) -> Kept:
         """`value` itself when it is small, else an Artifact that holds it."""
-        if value is None or type(value) in _SMALL or not _weighs_more(value, self._threshold):
+        if type(value) in _SMALL or not _weighs_more(value, self._threshold):
             return value
         text = compact_json(value)
         data = text.encode("utf-8", "surrogatepass")
@@ -142,13 +142,11 @@ def _weighs_more(value: JsonValue, limit: int) -> bool:
         if isinstance(each, str):
             weight += len(each) + 2
         elif isinstance(each, dict):
-            weight += sum(map(len, each)) + 4 * len(each) + 2
-            pending.extend(each.values())
+            weight += sum(map(len, each)) + 8 * len(each) + 2
+            pending.extend(each for each in each.values() if type(each) not in _SMALL)
         elif isinstance(each, list):
-            weight += len(each) + 2
-            pending.extend(each)
-        else:
-            weight += 4
+            weight += 5 * len(each) + 2
+            pending.extend(each for each in each if type(each) not in _SMALL)
         if weight > limit:
             return True
     return False

@@ -25,6 +25,7 @@ IDEMPOTENCY_KEY = "idempotency_key"
 
 _PLAIN = (str, int, bool, type(None))
 _MOST_BITS = 14_000
+_SAFE = 2**63
 """Of a whole number as JSON: Python itself refuses to write or read much longer ones."""
 
 
@@ -109,8 +110,10 @@ class Signature:
     def output(self, tool: str, result: object) -> JsonValue:
         """`result` as a JSON value of the declared type. Raises ToolError (`invalid_output`)."""
         kind = type(result)
-        if kind is self._plain_output and kind in _PLAIN and kind is not int:
-            return result  # type: ignore[return-value]
+        if kind is self._plain_output:
+            plain = cast("str | int | bool | None", result)
+            if kind is not int or -_SAFE < cast(int, plain) < _SAFE:
+                return plain
         try:
             checked = self._returned.validate_python(result)
             value = self._returned.dump_python(checked, mode="json", warnings="error")

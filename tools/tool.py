@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -132,7 +133,7 @@ class Tool:
     ) -> JsonValue:
         """Check `arguments`, call the function and return its output as a JSON value.
 
-        timeout: seconds, in place of the tool's own.
+        timeout: seconds, in place of the tool's own; infinite where the caller sees to it.
         idempotency_key: for a tool that wants one; the same whenever the same call is repeated,
             a fresh one by default.
 
@@ -143,19 +144,10 @@ class Tool:
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
-        deadline = asyncio.timeout(seconds)
-        try:
-            async with deadline:
-                result = await self._invoke(checked)
-        except TimeoutError as error:
-            if deadline.expired():
-                raise ToolError(
-                    "tool_timeout",
-                    f"'{self.name}' took more than {seconds:g} s; give it a longer timeout or "
-                    f"less to do",
-                    retryable=True,
-                ) from error
-            raise self._failure(error) from error
+        if seconds == inf:
+            result = await self._invoke(checked)
+        else:
+            result = await self._bounded(checked, seconds)
         return self.signature.output(self.name, result)
 
     async def compensate(
@@ -203,6 +195,14 @@ class Tool:
         )
         return None if found is None else self.signature.output(self.name, found)
 
+    async def _bounded(self, arguments: dict[str, object], seconds: float) -> object:
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                return await self._invoke(arguments)
+        except TimeoutError as error:
+            raise timed_out(self.name, seconds) from error
+
     async def _invoke(self, arguments: dict[str, object]) -> object:
         try:
             if self.is_async:
@@ -214,7 +214,7 @@ class Tool:
                 raise
             # The tool raised it by itself: that is a failure, not our cancellation.
             raise self._failure(error) from error
-        except (TreadleError, TimeoutError):
+        except TreadleError:
             raise
         except (Exception, SystemExit) as error:
             raise self._failure(error) from error
@@ -223,6 +223,15 @@ class Tool:
         text = str(error).strip()
         named = f"{type(error).__name__}: {text}" if text else type(error).__name__
         return ToolError("tool_failed", f"'{self.name}' raised {named}", retryable=True)
+
+
+def timed_out(name: str, seconds: float) -> ToolError:
+    """The failure of a call of tool `name` that was given `seconds`."""
+    return ToolError(
+        "tool_timeout",
+        f"'{name}' took more than {seconds:g} s; give it a longer timeout or less to do",
+        retryable=True,
+    )
 
 
 # Beside the tools, which are frozen; reading source files is for those who ask.

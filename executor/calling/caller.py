@@ -55,9 +55,15 @@ class ToolCaller:
         """
         if tool.cache is not None:
             return self._cached(tool, tool.cache, arguments, timeout)
-        if tool.circuit is None and tool.rate is None and tool.hedge is None:
+        if self.is_plain(tool):
             return tool.call(arguments, timeout=timeout, idempotency_key=idempotency_key)
         return self._guarded(tool, arguments, timeout, idempotency_key)
+
+    @staticmethod
+    def is_plain(tool: Tool) -> bool:
+        """Whether `tool` declares nothing, so that its calls are made as they are."""
+        guards = (tool.cache, tool.circuit, tool.rate, tool.hedge)
+        return not any(each is not None for each in guards)
 
     def extra_seconds(self, tool: Tool) -> float:
         """How much longer than its timeout a call of `tool` may take at most."""

@@ -34,6 +34,9 @@ class Recording:
         else:
             self.published(event.seq + 1)
 
+    def flush(self) -> None:
+        self._writer.flush()
+
     async def durable(self) -> None:
         if self.error is None:
             await self._writer.durable()
@@ -81,7 +84,12 @@ class Writer:
             batch.ended.append((event.status, event.at, event.run_id))
         if not self._scheduled and self._task is None:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._begin)
+            asyncio.get_running_loop().call_soon(self._turned)
+
+    def flush(self) -> None:
+        """Commit everything added so far, unless a thread or a server has to do it."""
+        if self._task is None:
+            self._begin()
 
     async def durable(self) -> None:
         """Return when everything added so far is committed to the disk, or has failed."""
@@ -95,7 +103,7 @@ class Writer:
         self._waiters.append(done)
         if not self._scheduled and self._task is None:
             self._scheduled = True
-            loop.call_soon(self._begin)
+            loop.call_soon(self._turned)
         await done
 
     async def close(self) -> None:
@@ -103,10 +111,12 @@ class Writer:
         await self.flushed()
         await self._sink.close()
 
-    def _begin(self) -> None:
+    def _turned(self) -> None:
         self._scheduled = False
-        if self._task is not None:
-            return
+        if self._task is None and (self._batch.rows or self._waiters):
+            self._begin()
+
+    def _begin(self) -> None:
         batch, recordings, waiters = self._take()
         try:
             lost = self._sink.commit_at_once(batch) if batch.rows or batch.durable else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from treadle.core.clock import Clock
@@ -20,6 +20,10 @@ class Recorder(Protocol):
 
         durable: so that it survives a power cut, not only the end of the process.
         """
+        ...
+
+    def flush(self) -> None:
+        """Keep everything recorded so far at once, where that takes no wait."""
         ...
 
     async def durable(self) -> None:
@@ -43,6 +47,7 @@ class EventLog:
         "_published",
         "events",
         "loop",
+        "observer",
         "recorder",
         "run_id",
     )
@@ -58,6 +63,8 @@ class EventLog:
         self.recorder = recorder
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where the run goes on; None before it does."""
+        self.observer: Callable[[Event], None] | None = None
+        """Told of each event as it is added."""
         self.events: list[Event] = list(events)
         self._published = len(self.events)
         # With a recorder the run goes on after them: no end among them is the last.
@@ -78,6 +85,8 @@ class EventLog:
         set_field(event, "seq", len(self.events))
         set_field(event, "at", self._clock.now())
         self.events.append(event)
+        if self.observer is not None:
+            self.observer(event)
         if self.recorder is not None:
             self.recorder.record(event, durable)
         elif self._changed:
@@ -89,6 +98,15 @@ class EventLog:
         self._published = count
         for changed in self._changed:
             changed.set()
+
+    def is_kept(self, seq: int) -> bool:
+        """Whether event number `seq` outlives the process, if anything does."""
+        return self.recorder is None or seq < self._published
+
+    def flush(self) -> None:
+        """Keep everything so far at once; see `Recorder.flush`."""
+        if self.recorder is not None:
+            self.recorder.flush()
 
     async def durable(self) -> None:
         """Return when everything so far survives; see `Recorder.durable`."""

@@ -72,12 +72,20 @@ class RunStarted(Event):
     history: the conversation before it, as `[[role, text], ...]`.
     settings: what a command line needs to make the same Runtime again.
     parent: the step key of the step that the run is part of; None for one that stands alone.
+    budget: the limits that it was given for itself, by resource; None where it has those of its
+        Runtime.
+    forked_from: `RUN/STEP` of the run that it goes another way than, from that step on.
+    asks: steps of that run whose calls have effects and are to be made anew: each asks, whatever
+        its tool.
     """
 
     task: Payload | None = None
     history: Payload | None = None
     settings: Payload | None = None
     parent: str | None = None
+    budget: Mapping[str, float] | None = None
+    forked_from: str | None = None
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +178,7 @@ class StepStarted(Event):
     index: the item, where the call is one of a fan-out with effects. For a call with effects this
         is the intent: it is durable before the call is made.
     input_hash: of the resolved arguments, 32 hexadecimal digits; None where nothing is journaled.
+    anew: what an earlier start has made of the items of a fan-out is void.
     """
 
     step_id: str
@@ -178,6 +187,7 @@ class StepStarted(Event):
     index: int | None = None
     version: int = 1
     input_hash: str | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,12 +293,16 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRunFinished(Event):
-    """A run that a step of this one has started has ended; its tokens count here too."""
+    """A run that a step of this one has started has ended; its tokens and calls count here too.
+
+    usage, calls: since the last such event about the same run. calls: step executions.
+    """
 
     child_id: str
     status: RunStatus
     usage: Usage
     step_id: str | None = None
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

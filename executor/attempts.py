@@ -1,0 +1,144 @@
+"""One attempt at a tool: its inputs, the record that it began, the call itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from math import inf
+
+from treadle.core.durations import DurationSource
+from treadle.core.errors import ErrorInfo
+from treadle.core.events import StepStarted
+from treadle.core.json_value import JsonValue
+from treadle.core.program import Outlook, Program
+from treadle.executor.calling import ToolCaller
+from treadle.executor.calls import RunningCalls
+from treadle.executor.doubts import Doubts
+from treadle.executor.graph import Graph
+from treadle.executor.inputs import Inputs
+from treadle.executor.node import Call, Node, State
+from treadle.executor.outlook import outlook_of
+from treadle.executor.step_key import StepKey, input_hash
+from treadle.executor.stored import keep, shown
+from treadle.executor.waits import StepWaits
+from treadle.tools import Tool
+from treadle.tools.artifacts import ArtifactStore, Kept
+from treadle.tools.tool import DEFAULT_TIMEOUT, timed_out
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a call gave; `kept` stands for the output where that is large."""
+
+    output: JsonValue
+    kept: Kept
+
+
+class Attempts:
+    """Makes the calls of one run. Nothing here decides what follows from them."""
+
+    def __init__(
+        self,
+        program: Program,
+        graph: Graph,
+        inputs: Inputs,
+        artifacts: ArtifactStore,
+        durations: DurationSource,
+        doubts: Doubts,
+        caller: ToolCaller,
+        calls: RunningCalls,
+    ) -> None:
+        self._program = program
+        self._log = program.log
+        self._graph = graph
+        self._inputs = inputs
+        self._artifacts = artifacts
+        self._durations = durations
+        self._doubts = doubts
+        self._caller = caller
+        self._calls = calls
+
+    def longest(self, call: Call) -> float:
+        """Seconds that `call` may take, waiting for its turn included."""
+        return _seconds(call) + self._caller.extra_seconds(call.node.tool)
+
+    def program_of(self, node: Node) -> Program:
+        """The program as it looks from inside the step of `node`."""
+        return self._program.for_step(node.step.id, lambda: self._outlook(node))
+
+    async def make(self, call: Call) -> Made | None:
+        """Make `call`; None where it turns out that a person must say what became of it.
+
+        Raises TreadleError, and CancelledError: where `call.timed_out` it took too long.
+        """
+        node = call.node
+        repeatable = node.tool.effect.repeatable
+        self._program.budget.reserve_step()
+        arguments = self._inputs.arguments(node, call.index)
+        node.state = State.RUNNING
+        happened: JsonValue = None
+        if node.past is not None and not repeatable:
+            happened = await self._doubts.look(call, arguments)
+            if node.in_doubt:
+                node.state = State.HELD
+                return None
+        if call.index is None or not repeatable:
+            self._log_start(call, arguments)
+        if happened is not None:
+            return Made(happened, keep(self._artifacts, happened))
+        key: str | None = None
+        if not repeatable:
+            # The intent is on the disk before the effect: whatever happens then, it is known
+            # that it may have happened.
+            await self._log.durable()
+        if not repeatable or node.tool.signature.takes_key:
+            key = str(StepKey(self._log.run_id, node.step.id, node.version, call.index))
+        try:
+            output = await self._called(call, node.tool, arguments, key)
+        except StepWaits as waits:
+            node.in_doubt, node.waits = True, ErrorInfo.of(waits, node.step.id)
+            node.state = State.HELD
+            return None
+        return Made(output, keep(self._artifacts, output))
+
+    async def _called(
+        self, call: Call, tool: Tool, arguments: dict[str, JsonValue], key: str | None
+    ) -> JsonValue:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        seconds = _seconds(call)
+        if not self._caller.is_plain(tool):
+            output = await self._caller.call(
+                tool, arguments, timeout=call.node.step.timeout, idempotency_key=key
+            )
+        else:
+            # Its deadline is among those of all calls: a timer of its own costs 5 us.
+            self._calls.limit(call, started + seconds)
+            try:
+                output = await tool.call(arguments, timeout=inf, idempotency_key=key)
+            except asyncio.CancelledError:
+                if not call.timed_out:
+                    raise
+                raise timed_out(tool.name, seconds) from None
+        self._durations.observe(tool.name, loop.time() - started)
+        return output
+
+    def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> None:
+        journaled = self._log.recorder is not None
+        self._log.append(
+            StepStarted(
+                step_id=call.node.step.id,
+                attempt=call.attempt,
+                arguments=shown(keep(self._artifacts, arguments)),
+                index=call.index,
+                version=call.node.version,
+                input_hash=input_hash(arguments) if journaled else None,
+            )
+        )
+
+    def _outlook(self, node: Node) -> Outlook:
+        return outlook_of(node, self._graph, self._durations)
+
+
+def _seconds(call: Call) -> float:
+    return call.node.step.timeout or call.node.tool.timeout or DEFAULT_TIMEOUT
