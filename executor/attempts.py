@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 from treadle.core.durations import DurationSource
@@ -35,7 +37,10 @@ class Made:
 
 
 class Attempts:
-    """Makes the calls of one run. Nothing here decides what follows from them."""
+    """Makes the calls of one run. Nothing here decides what follows from them.
+
+    give: told of each item that a step gives before its end.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Attempts:
         doubts: Doubts,
         caller: ToolCaller,
         calls: RunningCalls,
+        give: Callable[[Node, JsonValue], None],
     ) -> None:
         self._program = program
         self._log = program.log
@@ -57,6 +63,7 @@ class Attempts:
         self._doubts = doubts
         self._caller = caller
         self._calls = calls
+        self._give = give
 
     def longest(self, call: Call) -> float:
         """Seconds that `call` may take, waiting for its turn included."""
@@ -114,14 +121,19 @@ class Attempts:
         else:
             # Its deadline is among those of all calls: a timer of its own costs 5 us.
             self._calls.limit(call, started + seconds)
+            take = partial(self._give, call.node) if self._is_stream(call) else None
             try:
-                output = await tool.call(arguments, timeout=inf, idempotency_key=key)
+                output = await tool.call(arguments, timeout=inf, idempotency_key=key, take=take)
             except asyncio.CancelledError:
                 if not call.timed_out:
                     raise
                 raise timed_out(tool.name, seconds) from None
         self._durations.observe(tool.name, loop.time() - started)
         return output
+
+    @staticmethod
+    def _is_stream(call: Call) -> bool:
+        return call.index is None and call.node.tool.signature.streams
 
     def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> None:
         journaled = self._log.recorder is not None

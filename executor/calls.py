@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 
-from treadle.executor.node import Call
+from treadle.executor.node import Call, Node
 
 GRACE = 2.0
 """Seconds in which a call must end after its deadline or its cancellation."""
@@ -69,6 +69,18 @@ class RunningCalls:
     def forget(self, call: Call) -> bool:
         """`call` has ended; False when it had been abandoned before."""
         return self._by_call.pop(id(call), None) is not None
+
+    def drop(self, node: Node) -> list[Call]:
+        """Cancel the calls of `node`, whose results do not count any more; return them."""
+        dropped: list[Call] = []
+        now = asyncio.get_running_loop().time()
+        for task, call in self._tasks.items():
+            if call is not None and call.node is node:
+                call.abandoned = call.timed_out = True
+                call.deadline = now  # and it gets no more than the grace period
+                task.cancel()
+                dropped.append(call)
+        return dropped
 
     def cancel(self) -> None:
         """Cancel everything; what has not ended after the grace period is abandoned."""

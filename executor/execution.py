@@ -29,6 +29,7 @@ from treadle.executor.inputs import Inputs
 from treadle.executor.node import FINAL, Call, Node, State
 from treadle.executor.ready import ReadyQueue
 from treadle.executor.stored import restored, shown
+from treadle.executor.streams import Streams
 from treadle.executor.turn import Turn
 from treadle.planner.plan import Plan
 from treadle.planner.reference import Parsed
@@ -78,6 +79,7 @@ class Execution:
         self._fan_outs = FanOuts(
             self.graph, self._log, artifacts, self._ready, width=max_parallel, end=self._end
         )
+        self._streams = Streams(self.graph, self._fan_outs)
         self._attempts = Attempts(
             program,
             self.graph,
@@ -87,6 +89,7 @@ class Execution:
             self._doubts,
             caller or ToolCaller(SystemClock()),
             self._calls,
+            self._give,
         )
         self._artifacts = artifacts
         self._turn: Turn | None = None
@@ -183,7 +186,8 @@ class Execution:
             if self._in_doubt(node):
                 return
             if step.for_each is not None:
-                self._fan_outs.begin(node, self._inputs.items(node))
+                if not self._streams.begin(node):
+                    self._fan_outs.begin(node, self._inputs.items(node))
                 return
         except TreadleError as error:
             self._end(node, State.FAILED, error=ErrorInfo.of(error, step.id))
@@ -295,6 +299,7 @@ class Execution:
             getattr(error, "retryable", False)
             and call.attempt - call.first + 1 < call.node.step.retry.attempts
             and call.node.tool.effect.repeatable
+            and call.node.streamed is None  # its first items are in use
             and not self.graph.stopping
         )
 
@@ -334,10 +339,30 @@ class Execution:
         error: ErrorInfo | None = None,
         fatal: bool = False,
     ) -> None:
+        readers = self._streams.stop(node)
+        whole = state is State.SUCCEEDED
+        if not whole:
+            for reader in readers:
+                self._withdraw(reader)
         self.graph.end(node, state, output=output, error=error, fatal=fatal)
+        if whole:
+            for reader in readers:
+                self._fan_outs.close(reader)
         if state is State.FAILED and node.step.on_failure is OnFailure.CANCEL:
             self.stop()
         self._pump()
+
+    def _give(self, source: Node, item: JsonValue) -> None:
+        if source.state is State.RUNNING and not self.graph.stopping:
+            self._streams.give(source, item)
+            self._pump()
+
+    def _withdraw(self, reader: Node) -> None:
+        """What `reader` works on did not come to its end: it is as if it had not begun."""
+        self._ready.keep(lambda call: call.node is not reader)
+        for call in self._calls.drop(reader):
+            self._release(call)
+        reader.fan_out, reader.state = None, State.PENDING
 
     # ---- approval ------------------------------------------------------------------------------
 

@@ -77,6 +77,8 @@ class Graph:
         """
         ended = _STATE.get(past.status) if past.status is not None else None
         if ended is None:
+            if step.reads is not None and self.nodes[step.reads].state is not State.SUCCEEDED:
+                past.items.clear()  # of a stream that was cut short; it may bring others now
             self._insert(step, past.version, past)
             return
         node = Node(step, self._tools.find(step.tool), ended, version=past.version, past=past)
@@ -117,16 +119,20 @@ class Graph:
         self.nodes[step.id] = node
         self._unranked += 1
         blocker: Node | None = None
+        # What has effects waits for the whole list: the rest of it may never come.
+        reads = step.reads if step.for_each is not None and node.tool.effect.repeatable else None
         for need in step.needs:
             source = self.nodes[need]
             source.dependents.append(node)
+            if need == reads and source.tool.signature.streams:
+                node.reads = source
             if source.state not in FINAL and source.state is not State.BLOCKED:
                 node.unmet += 1
             elif not source.hands_on:
                 blocker = source
         if blocker is not None:
             self._refuse(blocker, node)
-        elif node.unmet == 0:
+        elif can_start(node):
             self.startable.append(node)
 
     def builds_on_kept(self, node: Node) -> bool:
@@ -186,7 +192,7 @@ class Graph:
         for dependent in node.dependents:
             if node.hands_on:
                 dependent.unmet -= 1
-                if dependent.unmet == 0 and dependent.state is State.PENDING:
+                if dependent.state is State.PENDING and can_start(dependent):
                     self.startable.append(dependent)
             elif not self.stopping:
                 self._refuse(node, dependent)
@@ -281,6 +287,12 @@ class Graph:
             for id_, node in self.nodes.items()
             if node.state not in NOT_STARTED or node.in_doubt
         }
+
+
+def can_start(node: Node) -> bool:
+    """Whether the inputs of `node` are there, or begin to come."""
+    early = node.reads is not None and node.reads.streamed is not None
+    return node.unmet == (1 if early else 0)
 
 
 def is_over_budget(error: ErrorInfo | None) -> bool:

@@ -120,6 +120,10 @@ class Node:
     """A call with effects was cut short, and only a person can tell what became of it."""
     waits: ErrorInfo | None = None
     """What its call waits for, where that said so itself; it is in doubt then."""
+    reads: Node | None = None
+    """The step whose items it can take one by one, while they come."""
+    streamed: list[JsonValue] | None = None
+    """The items that have come so far, while it runs and gives them one by one."""
     edited: dict[str, JsonValue] | None = None
     """What a person put in place of its arguments."""
 

@@ -110,6 +110,16 @@ class Step:
         return wire
 
     @property
+    def reads(self) -> str | None:
+        """The step whose items this one could take one by one: it needs nothing else of it."""
+        source = self.for_each
+        if not isinstance(source, Reference) or source.path or source.step in self.after:
+            return None
+        others = [] if self.when is None else list(self.when.references)
+        others += references(self.arguments)
+        return None if any(each.step == source.step for each in others) else source.step
+
+    @property
     def recorded(self) -> dict[str, JsonValue]:
         """The wire form as events carry it: one object for all, which nobody changes."""
         if self._recorded is None:

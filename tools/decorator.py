@@ -58,7 +58,9 @@ def tool(
     """Make a function, sync or async, a Tool.
 
     The schema comes from its type hints, the descriptions from its docstring (Google, NumPy or
-    Sphinx style). Synchronous functions run in a thread of their own.
+    Sphinx style). Synchronous functions run in a thread of their own. The output of a generator
+    function, sync or async, is the list of what it yields; a step that runs for each of its items
+    starts on the first while the others still come.
 
     name: the function's name by default.
     effect: "pure", "read" (default), "write" or "irreversible"; see `Effect`.

@@ -19,13 +19,14 @@ from typing_extensions import TypedDict
 
 from treadle.core.errors import ConfigError, ToolError
 from treadle.core.json_value import JsonSchema, JsonValue
+from treadle.tools.streaming import is_stream, yielded
 
 IDEMPOTENCY_KEY = "idempotency_key"
 """The parameter of an idempotent tool that no model sees and every run fills in."""
 
 _PLAIN = (str, int, bool, type(None))
-_MOST_BITS = 14_000
 _SAFE = 2**63
+_MOST_BITS = 14_000
 """Of a whole number as JSON: Python itself refuses to write or read much longer ones."""
 
 
@@ -66,6 +67,7 @@ class Signature:
     returns: JSON schema of the output; empty when anything may come.
     names, required: the parameters in order, and those that have no default.
     takes_key: whether the function wants an idempotency key, which is none of them.
+    streams: whether the function yields its output item by item.
     """
 
     parameters: JsonSchema
@@ -76,7 +78,9 @@ class Signature:
     _partial: TypeAdapter[dict[str, Any]]
     _returned: TypeAdapter[Any]
     _plain_output: type | None
+    _item: TypeAdapter[Any] | None = None
     takes_key: bool = False
+    streams: bool = False
 
     def check(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`arguments` in the types that the function wants.
@@ -114,22 +118,31 @@ class Signature:
             plain = cast("str | int | bool | None", result)
             if kind is not int or -_SAFE < cast(int, plain) < _SAFE:
                 return plain
-        try:
-            checked = self._returned.validate_python(result)
-            value = self._returned.dump_python(checked, mode="json", warnings="error")
-            if type(value) is int and value.bit_length() > _MOST_BITS:
-                raise ValueError("a whole number of more than 4,000 digits")
-            if isinstance(value, float):
-                if not math.isfinite(value):
-                    raise ValueError(f"{value} is not a JSON value")
-            elif not isinstance(value, _PLAIN):
-                # The one complete check that the value survives a journal or a socket.
-                json.dumps(value, allow_nan=False)
-        except ValidationError as error:
-            raise ToolError("invalid_output", f"'{tool}' returned {_explain(error)}") from None
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            raise ToolError("invalid_output", f"'{tool}' returned no JSON value: {error}") from None
-        return value  # type: ignore[no-any-return]
+        return _as_json(tool, self._returned, result)
+
+    def item(self, tool: str, item: object) -> JsonValue:
+        """One item of a stream, as `output` does it with a whole one."""
+        assert self._item is not None
+        return _as_json(tool, self._item, item)
+
+
+def _as_json(tool: str, wanted: TypeAdapter[Any], result: object) -> JsonValue:
+    try:
+        checked = wanted.validate_python(result)
+        value = wanted.dump_python(checked, mode="json", warnings="error")
+        if type(value) is int and value.bit_length() > _MOST_BITS:
+            raise ValueError("a whole number of more than 4,000 digits")
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is not a JSON value")
+        elif not isinstance(value, _PLAIN):
+            # The one complete check that the value survives a journal or a socket.
+            json.dumps(value, allow_nan=False)
+    except ValidationError as error:
+        raise ToolError("invalid_output", f"'{tool}' returned {_explain(error)}") from None
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        raise ToolError("invalid_output", f"'{tool}' returned no JSON value: {error}") from None
+    return value  # type: ignore[no-any-return]
 
 
 def signature_of(function: Callable[..., object], name: str, *, keyed: bool = False) -> Signature:
@@ -168,7 +181,11 @@ def signature_of(function: Callable[..., object], name: str, *, keyed: bool = Fa
         else:
             complete[parameter.name] = NotRequired[annotation]
     returned = hints.get("return", Any)
+    item = None
     try:
+        if is_stream(function):
+            each = yielded(returned)
+            item, returned = _output_adapter(each), list[each]  # type: ignore[valid-type]
         arguments = _typed_dict(name, complete)
         output = _output_adapter(returned)
         parameters = arguments.json_schema(schema_generator=_WithoutTitles)
@@ -192,7 +209,9 @@ def signature_of(function: Callable[..., object], name: str, *, keyed: bool = Fa
         _partial=partial_arguments,
         _returned=output,
         _plain_output=returned if returned in _PLAIN else None,
+        _item=item,
         takes_key=takes_key,
+        streams=item is not None,
     )
 
 

@@ -20,6 +20,7 @@ from treadle.tools.effect import Effect
 from treadle.tools.fingerprint import fingerprint_of
 from treadle.tools.limits import CircuitBreaker, RateLimit, check_limits
 from treadle.tools.signature import IDEMPOTENCY_KEY, Signature
+from treadle.tools.streaming import TakeItem, collected
 from treadle.tools.undoing import bounded, is_async
 
 DEFAULT_TIMEOUT = 60.0
@@ -130,24 +131,28 @@ class Tool:
         *,
         timeout: float | None = None,
         idempotency_key: str | None = None,
+        take: TakeItem | None = None,
     ) -> JsonValue:
         """Check `arguments`, call the function and return its output as a JSON value.
 
         timeout: seconds, in place of the tool's own; infinite where the caller sees to it.
         idempotency_key: for a tool that wants one; the same whenever the same call is repeated,
             a fresh one by default.
+        take: told of each item as it comes, where the function yields them.
 
-        Raises ToolError: `invalid_arguments`, `tool_timeout`, `invalid_output`, `tool_failed` for
-        any foreign exception, or the tool's own code.
+        Raises ToolError: `invalid_arguments`, `tool_timeout`, `stream_too_long`,
+        `invalid_output`, `tool_failed` for any foreign exception, or the tool's own code.
         """
         checked = self.signature.check(self.name, arguments)
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
         if seconds == inf:
-            result = await self._invoke(checked)
+            result = await self._invoke(checked, take)
         else:
-            result = await self._bounded(checked, seconds)
+            result = await self._bounded(checked, take, seconds)
+        if self.signature.streams:
+            return cast(JsonValue, result)  # its items were checked one by one
         return self.signature.output(self.name, result)
 
     async def compensate(
@@ -195,16 +200,21 @@ class Tool:
         )
         return None if found is None else self.signature.output(self.name, found)
 
-    async def _bounded(self, arguments: dict[str, object], seconds: float) -> object:
+    async def _bounded(
+        self, arguments: dict[str, object], take: TakeItem | None, seconds: float
+    ) -> object:
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
-                return await self._invoke(arguments)
+                return await self._invoke(arguments, take)
         except TimeoutError as error:
             raise timed_out(self.name, seconds) from error
 
-    async def _invoke(self, arguments: dict[str, object]) -> object:
+    async def _invoke(self, arguments: dict[str, object], take: TakeItem | None) -> object:
         try:
+            if self.signature.streams:
+                check = partial(self.signature.item, self.name)
+                return await collected(self.name, partial(self.function, **arguments), check, take)
             if self.is_async:
                 return await cast(Awaitable[object], self.function(**arguments))
             return await run_in_thread(partial(self.function, **arguments))
