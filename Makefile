@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo test check format lint types imports package bench bench-import bench-streaming bench-executor clean
+.PHONY: docs help setup demo test test-crash check format lint types imports package bench bench-import bench-streaming bench-executor clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,9 @@ demo: setup ## Run the main job on real files, without any key
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-crash: setup ## Kill runs 300 times on each database, and hold what is left against the world
+	@$(BIN)/python -m tests.crash.driver $(CRASH)
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .

@@ -44,10 +44,12 @@ def tools(folder: Path) -> list[Tool]:
     """Tools whose calls leave a trace in `folder`; files in it tell them how to behave.
 
     `hold-X`: the call with x = X does not end. `die-X`: it takes effect, then the process dies.
-    `die-early-X`: the process dies before the effect.
+    `die-early-X`: the process dies before the effect. Of a call that is safe to repeat nothing
+    need be on the disk when it dies so: hold it, and die at an event.
     """
 
     async def acted(name: str, x: object) -> None:
+        await asyncio.sleep(0)  # as calls do that are worth a process of their own
         if (folder / f"die-early-{x}").exists():
             die()
         with (folder / name).open("a") as file:
@@ -196,12 +198,14 @@ async def _live(
     approve: Callable[..., Any] | None,
 ) -> None:
     async with open_runtime(url, folder, approve=approve) as runtime:
+        seen = 0
         if plan is None:
+            assert runtime.journal is not None
+            seen = len(await runtime.journal.events("run-1"))
             stream = await runtime.reopen("run-1")
         else:
             stream = runtime.stream(Plan.from_wire(plan))
         async with stream as run:
-            seen = len(run.events) if plan is None else 0
             async for event in run:
                 if event.seq >= seen and at is not None and is_at(event, at):
                     die()

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from treadle import Plan, RunError, Runtime, tool
-from treadle.core.database import DatabaseUrl
+from treadle.core.database import Database, DatabaseUrl
 from treadle.core.events import DoubtSettled, StepFinished, StepStarted
 from treadle.core.json_value import JsonValue
 from treadle.executor import approve_all
@@ -59,7 +59,7 @@ PLAN = Plan.from_wire({
 
 async def main():
     runtime = Runtime(model=ScriptedModel([]), tools=TOOLS, builtins=False,
-                      database=f"sqlite:///{FOLDER}/runs.db", approve=approve_all)
+                      database=sys.argv[3], approve=approve_all)
     async with runtime:
         await runtime.run(PLAN)
 
@@ -69,10 +69,9 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    """A folder with a run that was killed while `change` took effect."""
-    (tmp_path / "worker.py").write_text(WORKER)
-    process = subprocess.Popen([sys.executable, tmp_path / "worker.py", tmp_path, "60"])
+def killed(tmp_path: Path, database_url: str) -> Path:
+    """The folder of a run that was killed while `change` took effect."""
+    process = start_worker(tmp_path, database_url)
     deadline = time.monotonic() + 15
     while not (tmp_path / "change2").exists():
         assert time.monotonic() < deadline, "the worker never came so far"
@@ -81,6 +80,11 @@ def killed(tmp_path: Path) -> Path:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     return tmp_path
+
+
+def start_worker(folder: Path, url: str) -> subprocess.Popen[bytes]:
+    (folder / "worker.py").write_text(WORKER)
+    return subprocess.Popen([sys.executable, folder / "worker.py", folder, "60", url])
 
 
 def marks(folder: Path, name: str) -> int:
@@ -92,7 +96,7 @@ def worker_tools(folder: Path) -> list[object]:
     """The worker's own tools: the same code, so the same fingerprints."""
     import importlib.util
 
-    sys.argv = ["worker.py", str(folder), "0"]
+    sys.argv = ["worker.py", str(folder), "0", ""]
     spec = importlib.util.spec_from_file_location("worker", folder / "worker.py")
     assert spec is not None
     assert spec.loader is not None
@@ -108,12 +112,12 @@ def argv() -> Iterator[None]:
     sys.argv = before
 
 
-def open_runtime(folder: Path, **options: object) -> Runtime:
+def open_runtime(folder: Path, url: str, **options: object) -> Runtime:
     return Runtime(
         model=ScriptedModel([]),
         tools=options.pop("tools", None) or worker_tools(folder),  # type: ignore[arg-type]
         builtins=False,
-        database=f"sqlite:///{folder}/runs.db",
+        database=url,
         approve=approve_all,
         **options,  # type: ignore[arg-type]
     )
@@ -126,8 +130,10 @@ async def only_run(runtime: Runtime) -> str:
 
 
 @pytest.mark.usefixtures("argv")
-async def test_a_call_that_was_cut_short_is_in_doubt_until_a_person_decides(killed: Path) -> None:
-    async with open_runtime(killed) as runtime:
+async def test_a_call_that_was_cut_short_is_in_doubt_until_a_person_decides(
+    killed: Path, database_url: str
+) -> None:
+    async with open_runtime(killed, database_url) as runtime:
         run_id = await only_run(runtime)
         waiting = await runtime.resume(run_id)
         assert waiting.status == "waiting"
@@ -143,8 +149,8 @@ async def test_a_call_that_was_cut_short_is_in_doubt_until_a_person_decides(kill
 
 
 @pytest.mark.usefixtures("argv")
-async def test_done_means_that_it_is_not_run_again(killed: Path) -> None:
-    async with open_runtime(killed) as runtime:
+async def test_done_means_that_it_is_not_run_again(killed: Path, database_url: str) -> None:
+    async with open_runtime(killed, database_url) as runtime:
         result = await runtime.resume(await only_run(runtime), done=["b"])
     assert marks(killed, "change2") == 1
     assert any(isinstance(e, DoubtSettled) and e.decision == "done" for e in result.events)
@@ -156,8 +162,10 @@ async def test_done_means_that_it_is_not_run_again(killed: Path) -> None:
 
 
 @pytest.mark.usefixtures("argv")
-async def test_a_finished_run_gives_its_result_and_runs_nothing(killed: Path) -> None:
-    async with open_runtime(killed) as runtime:
+async def test_a_finished_run_gives_its_result_and_runs_nothing(
+    killed: Path, database_url: str
+) -> None:
+    async with open_runtime(killed, database_url) as runtime:
         run_id = await only_run(runtime)
         first = await runtime.resume(run_id, redo=["b"])
         again = await runtime.resume(run_id)
@@ -166,7 +174,7 @@ async def test_a_finished_run_gives_its_result_and_runs_nothing(killed: Path) ->
 
 
 @pytest.mark.usefixtures("argv")
-async def test_changed_code_is_refused_unless_accepted(killed: Path) -> None:
+async def test_changed_code_is_refused_unless_accepted(killed: Path, database_url: str) -> None:
     @tool(effect="read")
     async def look(x: int) -> int:
         return x - 1
@@ -175,7 +183,7 @@ async def test_changed_code_is_refused_unless_accepted(killed: Path) -> None:
     async def change(x: int) -> int:
         return x
 
-    async with open_runtime(killed, tools=[look, change]) as runtime:
+    async with open_runtime(killed, database_url, tools=[look, change]) as runtime:
         run_id = await only_run(runtime)
         with pytest.raises(RunError) as refused:
             await runtime.resume(run_id, redo=["b"])
@@ -184,7 +192,7 @@ async def test_changed_code_is_refused_unless_accepted(killed: Path) -> None:
     assert result.answer == 1
 
 
-async def test_a_tool_that_can_tell_is_asked(tmp_path: Path) -> None:
+async def test_a_tool_that_can_tell_is_asked(database_url: str) -> None:
     happened: list[int] = []
 
     async def found(x: int) -> int | None:
@@ -197,8 +205,12 @@ async def test_a_tool_that_can_tell_is_asked(tmp_path: Path) -> None:
         return x
 
     plan = Plan.from_wire({"steps": [{"id": "w", "tool": "change", "args": {"x": 3}}]})
-    url = f"sqlite:///{tmp_path}/runs.db"
-    options = {"tools": [change], "builtins": False, "database": url, "approve": approve_all}
+    options = {
+        "tools": [change],
+        "builtins": False,
+        "database": database_url,
+        "approve": approve_all,
+    }
     async with Runtime(model=ScriptedModel([]), **options) as runtime:  # type: ignore[arg-type]
         async with runtime.stream(plan) as run:
             async for event in run:
@@ -213,7 +225,7 @@ async def test_a_tool_that_can_tell_is_asked(tmp_path: Path) -> None:
     assert result.steps[0].output == 7
 
 
-async def test_an_idempotent_tool_gets_the_same_key_again(tmp_path: Path) -> None:
+async def test_an_idempotent_tool_gets_the_same_key_again(database_url: str) -> None:
     keys: list[str] = []
 
     @tool(effect="write", idempotent=True)
@@ -224,8 +236,7 @@ async def test_an_idempotent_tool_gets_the_same_key_again(tmp_path: Path) -> Non
         return amount
 
     plan = Plan.from_wire({"steps": [{"id": "p", "tool": "pay", "args": {"amount": 3}}]})
-    url = f"sqlite:///{tmp_path}/runs.db"
-    options = {"tools": [pay], "builtins": False, "database": url, "approve": approve_all}
+    options = {"tools": [pay], "builtins": False, "database": database_url, "approve": approve_all}
     async with Runtime(model=ScriptedModel([]), **options) as runtime:  # type: ignore[arg-type]
         async with runtime.stream(plan) as run:
             async for event in run:
@@ -239,7 +250,9 @@ async def test_an_idempotent_tool_gets_the_same_key_again(tmp_path: Path) -> Non
     assert keys[0] == keys[1] == f"{run.run_id}/p/1"
 
 
-async def test_results_go_to_their_steps_whatever_the_order_of_completion(tmp_path: Path) -> None:
+async def test_results_go_to_their_steps_whatever_the_order_of_completion(
+    database_url: str,
+) -> None:
     """A journal that replays results by the order of calls hands them to the wrong steps here."""
     order: list[str] = []
     stop_after: list[int] = [2]
@@ -260,8 +273,7 @@ async def test_results_go_to_their_steps_whatever_the_order_of_completion(tmp_pa
     ]
     answer: list[JsonValue] = [f"${{{name}}}" for name in names]
     plan = Plan.from_wire({"steps": steps, "answer": answer})
-    url = f"sqlite:///{tmp_path}/runs.db"
-    options = {"tools": [slow], "builtins": False, "database": url}
+    options = {"tools": [slow], "builtins": False, "database": database_url}
     async with Runtime(model=ScriptedModel([]), **options) as runtime:  # type: ignore[arg-type]
         ended = 0
         async with runtime.stream(plan) as run:
@@ -276,10 +288,9 @@ async def test_results_go_to_their_steps_whatever_the_order_of_completion(tmp_pa
     assert order.count("four") == order.count("three") == 1
 
 
-async def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(WORKER)
-    process = subprocess.Popen([sys.executable, tmp_path / "worker.py", tmp_path, "60"])
-    journal = Journal(DatabaseUrl.parse(f"sqlite:///{tmp_path}/runs.db"))
+async def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path, database_url: str) -> None:
+    process = start_worker(tmp_path, database_url)
+    journal = Journal(DatabaseUrl.parse(database_url))
     try:
         while not (tmp_path / "change2").exists():
             assert process.poll() is None
@@ -301,7 +312,7 @@ async def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
         await journal.close()
 
 
-async def test_a_run_that_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
+async def test_a_run_that_was_taken_over_writes_nothing_more(database_url: str) -> None:
     started = asyncio.Event()
     effects: list[int] = []
 
@@ -324,13 +335,14 @@ async def test_a_run_that_was_taken_over_writes_nothing_more(tmp_path: Path) -> 
             ]
         }
     )
-    url = f"sqlite:///{tmp_path}/runs.db"
     options = {"tools": [wait, change], "builtins": False, "approve": approve_all}
-    async with Runtime(model=ScriptedModel([]), database=url, **options) as runtime:  # type: ignore[arg-type]
+    async with Runtime(model=ScriptedModel([]), database=database_url, **options) as runtime:  # type: ignore[arg-type]
         running = asyncio.ensure_future(runtime.run(plan))
         await started.wait()
-        with sqlite3.connect(tmp_path / "runs.db") as other:
-            other.execute("update run set fence = fence + 1")
+        other = Database(DatabaseUrl.parse(database_url))
+        async with other.writing() as connection:
+            await connection.execute(text("update run set fence = fence + 1"))
+        await other.close()
         result = await running
     assert result.status == "failed"
     assert result.error is not None
@@ -338,7 +350,7 @@ async def test_a_run_that_was_taken_over_writes_nothing_more(tmp_path: Path) -> 
     assert effects == []
 
 
-async def test_cancel_and_pause_from_another_process(tmp_path: Path) -> None:
+async def test_cancel_and_pause_from_another_process(database_url: str) -> None:
     @tool(effect="read")
     async def nap(x: int) -> int:
         await asyncio.sleep(0.3 if x < 2 else 0)
@@ -349,10 +361,9 @@ async def test_cancel_and_pause_from_another_process(tmp_path: Path) -> None:
         for i in range(4)
     ]
     plan = Plan.from_wire({"steps": chain, "answer": "${s3}"})
-    url = f"sqlite:///{tmp_path}/runs.db"
-    other = Journal(DatabaseUrl.parse(url))
+    other = Journal(DatabaseUrl.parse(database_url))
     async with Runtime(
-        model=ScriptedModel([]), tools=[nap], builtins=False, database=url
+        model=ScriptedModel([]), tools=[nap], builtins=False, database=database_url
     ) as runtime:
         async with runtime.stream(plan) as run:
             async for event in run:
@@ -364,10 +375,10 @@ async def test_cancel_and_pause_from_another_process(tmp_path: Path) -> None:
     await other.close()
 
 
-def test_the_command_line_resumes(killed: Path) -> None:
+def test_the_command_line_resumes(killed: Path, database_url: str) -> None:
     def treadle(*words: str) -> tuple[int, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "treadle", *words, "--json", "--db", url],
+            [sys.executable, "-m", "treadle", *words, "--json", "--db", database_url],
             cwd=killed,
             env={**os.environ, "TREADLE_STATE_DIR": str(killed / "state")},
             capture_output=True,
@@ -376,7 +387,6 @@ def test_the_command_line_resumes(killed: Path) -> None:
         )
         return done.returncode, json.loads(done.stdout)
 
-    url = f"sqlite:///{killed}/runs.db"
     (killed / "worker.py").write_text(WORKER.replace("sys.argv[1]", f'"{killed}"').replace(
         "float(sys.argv[2])", "0"
     ))  # fmt: skip

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from sqlalchemy import text
 
 from treadle.core.database import Database, DatabaseUrl
 from treadle.core.errors import RunError, TreadleError
 from treadle.core.events import Event
-from treadle.core.json_value import JsonValue
+from treadle.core.json_value import JsonValue, storable_json
 from treadle.executor.journal.codec import decode
+from treadle.executor.journal.commands import Act, CommandKind, Commands
 from treadle.executor.journal.holder import Holder
 from treadle.executor.journal.postgres_sink import PostgresSink
+from treadle.executor.journal.run_row import RunRow, find_runs
 from treadle.executor.journal.sqlite_sink import SqliteSink
 from treadle.executor.journal.writer import Recording, Writer
 
@@ -32,54 +30,26 @@ SILENCE = 13.0
 _POLL = 0.25
 """Seconds between two looks at what other processes ask."""
 
-CommandKind: TypeAlias = Literal["cancel", "pause", "answer", "settle", "patch"]
-
 _log = logging.getLogger("treadle.journal")
 
 _held_here: set[str] = set()
 """The runs that this process holds, in whatever journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What another process asks of a run; `body` depends on the kind."""
-
-    id: int
-    run_id: str
-    kind: CommandKind
-    body: dict[str, JsonValue]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run as the list of runs shows it; times in seconds since 1970.
-
-    status: as its last event says; "running" while a process holds it, "interrupted" when that
-        process is gone.
-    """
-
-    run_id: str
-    status: str
-    task: str | None
-    created_at: float
-    finished_at: float | None
-    parent_id: str | None
-    forked_from: str | None
-
-
 class Journal:
     """Opens with its first use. One event loop at a time; `close` it before another uses it.
+
+    silence: seconds without a sign of life after which a holder on another host is taken for dead.
 
     Raises RunError as `Database` does.
     """
 
-    def __init__(self, url: DatabaseUrl) -> None:
+    def __init__(self, url: DatabaseUrl, *, silence: float = SILENCE) -> None:
         self.url = url
         self.database = Database(url)
+        self._silence = silence
         self._writer: Writer | None = None
-        self._watched: dict[str, tuple[Recording, Callable[[Command], None]]] = {}
-        self._seen = 0
-        self._taken: set[int] = set()
+        self._commands = Commands(self.database)
         self._poller: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -96,33 +66,30 @@ class Journal:
     ) -> Recording:
         """A new run, held by this process. Raises RunError (`run_exists`)."""
         async with self.database.writing() as connection:
-            there = await connection.execute(
-                text("select 1 from run where run_id = :run_id"), {"run_id": run_id}
-            )
-            if there.first() is not None:
-                raise RunError("run_exists", f"there is a run {run_id} already")
-            await connection.execute(
+            begun = await connection.execute(
                 text(
                     "insert into run (run_id, parent_id, forked_from, task, status, created_at,"
                     " holder, fence, heartbeat) values (:run_id, :parent, :forked, :task,"
-                    " 'running', :now, :holder, 1, 0)"
+                    " 'running', :now, :holder, 1, 0) on conflict (run_id) do nothing"
                 ),
                 {
                     "run_id": run_id,
                     "parent": parent_id,
                     "forked": forked_from,
-                    "task": None if task is None else _storable(task),
+                    "task": None if task is None else storable_json(task),
                     "now": now,
                     "holder": str(Holder.this_process()),
                 },
             )
+            if begun.rowcount != 1:
+                raise RunError("run_exists", f"there is a run {run_id} already")
         return self._recording(run_id, 1)
 
     async def take(self, run_id: str) -> Recording:
         """An existing run, from now on held by this process and no other.
 
         A holder that has died on this host is superseded at once, one on another host after
-        SILENCE seconds without a sign of life.
+        `silence` seconds without a sign of life.
 
         Raises RunError: `run_not_found`, `run_held` by a process that lives.
         """
@@ -144,10 +111,10 @@ class Journal:
             )
         return self._recording(run_id, fence + 1)
 
-    async def watch(self, recording: Recording, act: Callable[[Command], None]) -> None:
+    async def watch(self, recording: Recording, act: Act) -> None:
         """Hand `act` each command for the run; those that wait already before this returns."""
-        self._watched[recording.run_id] = (recording, act)
-        await self._take_commands(recording.run_id)
+        self._commands.watched[recording.run_id] = (recording, act)
+        await self._commands.take(recording.run_id)
         if self._poller is None:
             self._stop = asyncio.Event()
             self._poller = asyncio.get_running_loop().create_task(self._poll())
@@ -174,14 +141,14 @@ class Journal:
 
     async def leave(self, recording: Recording) -> None:
         """The run has ended here: write what is left of it, and hold it no longer."""
-        self._watched.pop(recording.run_id, None)
+        self._commands.watched.pop(recording.run_id, None)
         try:
             await recording.flushed()
             if recording.error is not None:
                 await self._let_go(recording)
         finally:
             _held_here.discard(recording.run_id)
-            if not self._watched:
+            if not self._commands.watched:
                 await self._stop_polling()
 
     # ---- what is there -------------------------------------------------------------------------
@@ -233,14 +200,7 @@ class Journal:
         Raises RunError (`run_not_found`).
         """
         await self.row(run_id)
-        async with self.database.writing() as connection:
-            await connection.execute(
-                text(
-                    "insert into command (run_id, kind, body, created_at)"
-                    " values (:run_id, :kind, :body, :now)"
-                ),
-                {"run_id": run_id, "kind": kind, "body": _storable(body), "now": time.time()},
-            )
+        await self._commands.put(run_id, kind, body)
 
     async def close(self) -> None:
         """Write what is left and close all connections."""
@@ -286,7 +246,7 @@ class Journal:
             if Holder.read(row.holder).is_local or heartbeat not in (None, row.heartbeat):
                 raise held
             # By our own clock: what another host calls the time may be anything.
-            if heartbeat is not None and loop.time() - silent_since >= SILENCE:
+            if heartbeat is not None and loop.time() - silent_since >= self._silence:
                 return fence
             heartbeat = row.heartbeat
             await asyncio.sleep(0.5)
@@ -297,23 +257,7 @@ class Journal:
         return holder.is_dead
 
     async def _rows(self, where: str, **values: object) -> list[RunRow]:
-        columns = "run_id, status, task, created_at, finished_at, parent_id, forked_from, holder"
-        async with self.database.reading() as connection:
-            # Constant texts of this module only; what comes from outside is bound.
-            found = await connection.execute(text(f"select {columns} from run {where}"), values)  # noqa: S608
-            rows = found.all()
-        return [
-            RunRow(
-                run_id=row.run_id,
-                status=_status(row.status, row.holder),
-                task=None if row.task is None else json.loads(row.task),
-                created_at=row.created_at,
-                finished_at=row.finished_at,
-                parent_id=row.parent_id,
-                forked_from=row.forked_from,
-            )
-            for row in rows
-        ]
+        return await find_runs(self.database, where, values)
 
     async def _poll(self) -> None:
         loop = asyncio.get_running_loop()
@@ -324,7 +268,7 @@ class Journal:
                 await asyncio.wait_for(stop.wait(), _POLL)
                 return
             try:
-                await self._take_commands()
+                await self._commands.take()
                 if loop.time() - beaten >= HEARTBEAT:
                     beaten = loop.time()
                     await self._beat()
@@ -333,44 +277,10 @@ class Journal:
                 # only looks, and looks again.
                 continue
 
-    async def _take_commands(self, run_id: str | None = None) -> None:
-        """Hand over what is new; for one run, what waits for it from before it was watched."""
-        columns = "select command_id, run_id, kind, body from command"
-        query = (
-            f"{columns} where command_id > :seen order by command_id"
-            if run_id is None
-            else f"{columns} where run_id = :run_id order by command_id"
-        )
-        async with self.database.reading() as connection:
-            found = await connection.execute(
-                text(query),
-                {"seen": self._seen} if run_id is None else {"run_id": run_id},
-            )
-            rows = found.all()
-        done: list[dict[str, int]] = []
-        touched: list[Recording] = []
-        for row in rows:
-            if run_id is None:
-                self._seen = max(self._seen, row.command_id)
-            watched = self._watched.get(row.run_id)
-            if watched is None or row.command_id in self._taken:
-                continue
-            self._taken.add(row.command_id)
-            recording, act = watched
-            act(Command(row.command_id, row.run_id, row.kind, json.loads(row.body)))
-            done.append({"id": row.command_id})
-            touched.append(recording)
-        for recording in touched:
-            # What it led to is kept before it is forgotten.
-            await recording.flushed()
-        if done:
-            async with self.database.writing() as connection:
-                await connection.execute(text("delete from command where command_id = :id"), done)
-
     async def _beat(self) -> None:
         held: Sequence[dict[str, object]] = [
             {"run_id": run_id, "fence": recording.fence}
-            for run_id, (recording, _) in self._watched.items()
+            for run_id, (recording, _) in self._commands.watched.items()
         ]
         if held:
             async with self.database.writing() as connection:
@@ -388,14 +298,3 @@ class Journal:
             # Not cancelled: a query that is cut short leaves its connection behind.
             self._stop.set()
             await asyncio.wait([poller])
-
-
-def _status(status: str, holder: str | None) -> str:
-    if status == "running" and (holder is None or Holder.read(holder).is_dead):
-        return "interrupted"
-    return status
-
-
-def _storable(value: JsonValue) -> str:
-    """As JSON in ASCII: databases refuse a NUL, and half of a surrogate pair."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -13,7 +13,8 @@ from time import perf_counter
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
-from treadle.core.database.database import BUSY_SECONDS, PRAGMAS, database_error
+from treadle.core.database.database import PRAGMAS
+from treadle.core.database.errors import BUSY_SECONDS, database_error
 from treadle.core.database.url import DatabaseUrl
 from treadle.core.threads import run_in_thread
 from treadle.executor.journal.batch import END_RUN, INSERT_EVENT, Batch

@@ -31,13 +31,10 @@ from treadle.testing import ScriptedModel
 
 RUN = "run-1"
 
-ANSWER = "the run waits again and is left before the journal has looked for commands once"
-PAUSE = "finish() writes no answer for a paused run, though all of it has succeeded"
-
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
+def url(database_url: str) -> str:
+    return database_url
 
 
 def step(step_id: str, name: str, x: Any, **rest: Any) -> dict[str, Any]:
@@ -139,10 +136,10 @@ async def test_a_fan_out_goes_on_with_the_missing_items_only(
 ) -> None:
     items = plan(step("f", effect_tool, "${item}", for_each=[10, 11, 12, 13]), answer="${f}")
     (tmp_path / "hold-11").touch()
-    (tmp_path / "die-13").touch()
-    crash(url, tmp_path, items)
+    (tmp_path / "hold-13").touch()
+    crash(url, tmp_path, items, ("StepProgress", "f", 2))
     (tmp_path / "hold-11").unlink()
-    (tmp_path / "die-13").unlink()
+    (tmp_path / "hold-13").unlink()
     first = happened(tmp_path, effect_tool)
 
     result = await resume(url, tmp_path)
@@ -202,8 +199,11 @@ async def test_a_failed_run_gives_what_was_recorded_and_a_step_can_be_redone(
 
 async def test_a_crash_during_a_resume_loses_nothing_either(url: str, tmp_path: Path) -> None:
     chain = plan(*(step(f"s{i}", "look", i, after=[f"s{i - 1}"] if i else []) for i in range(5)))
+    (tmp_path / "hold-2").touch()
     crash(url, tmp_path, chain, ("StepFinished", "s1", None))
+    (tmp_path / "hold-2").rename(tmp_path / "hold-4")
     crash(url, tmp_path, None, ("StepFinished", "s3", None))
+    (tmp_path / "hold-4").unlink()
     result = await resume(url, tmp_path)
     assert result.status == "succeeded"
     seen = happened(tmp_path, "look")
@@ -484,9 +484,9 @@ async def test_what_is_not_in_doubt_cannot_be_settled(url: str, tmp_path: Path) 
 
 
 async def test_a_read_that_was_cut_short_is_not_in_doubt(url: str, tmp_path: Path) -> None:
-    (tmp_path / "die-1").touch()
-    crash(url, tmp_path, plan(step("a", "look", 1), answer="${a}"))
-    (tmp_path / "die-1").unlink()
+    (tmp_path / "hold-1").touch()
+    crash(url, tmp_path, plan(step("a", "look", 1), answer="${a}"), ("StepStarted", "a", None))
+    (tmp_path / "hold-1").unlink()
     with pytest.raises(RunError) as caught:
         await resume(url, tmp_path, done=["a"])
     assert caught.value.code == "nothing_in_doubt"
@@ -506,8 +506,8 @@ def other_look() -> Any:
 
 
 async def test_other_code_is_refused_until_it_is_accepted(url: str, tmp_path: Path) -> None:
-    (tmp_path / "die-1").touch()
-    crash(url, tmp_path, plan(step("a", "look", 1), answer="${a}"))
+    (tmp_path / "hold-1").touch()
+    crash(url, tmp_path, plan(step("a", "look", 1), answer="${a}"), ("StepStarted", "a", None))
     for others in ([other_look()], []):
         with pytest.raises(RunError) as caught:
             await resume(url, tmp_path, tools=others)
@@ -518,9 +518,10 @@ async def test_other_code_is_refused_until_it_is_accepted(url: str, tmp_path: Pa
 
 
 async def test_tools_of_finished_steps_may_change(url: str, tmp_path: Path) -> None:
-    (tmp_path / "die-2").touch()
-    crash(url, tmp_path, plan(step("a", "look", 1), step("b", "fail", 2, after=["a"])))
-    (tmp_path / "die-2").unlink()
+    (tmp_path / "hold-2").touch()
+    pair = plan(step("a", "look", 1), step("b", "fail", 2, after=["a"]))
+    crash(url, tmp_path, pair, ("StepStarted", "b", None))
+    (tmp_path / "hold-2").unlink()
     kept = [each for each in tools(tmp_path) if each.name == "fail"]
     result = await resume(url, tmp_path, tools=[other_look(), *kept])
     assert (result.status, outputs(result)["a"]) == ("succeeded", 1)
@@ -534,9 +535,10 @@ async def test_accepting_changes_that_do_not_fit_the_plan_loses_nothing(
         """Another signature."""
         return y
 
-    (tmp_path / "die-2").touch()
-    crash(url, tmp_path, plan(step("a", "look", 1), step("b", "fail", 2, after=["a"])))
-    (tmp_path / "die-2").unlink()
+    (tmp_path / "hold-2").touch()
+    pair = plan(step("a", "look", 1), step("b", "fail", 2, after=["a"]))
+    crash(url, tmp_path, pair, ("StepStarted", "b", None))
+    (tmp_path / "hold-2").unlink()
     look = [each for each in tools(tmp_path) if each.name == "look"]
     with contextlib.suppress(RunError):  # refusing it is fine as well
         await resume(url, tmp_path, tools=[*look, stranger], accept_changes=True)
@@ -799,8 +801,6 @@ async def test_a_run_that_goes_on_cannot_be_resumed(url: str, tmp_path: Path) ->
 
 
 async def test_a_crash_while_planning_plans_anew(url: str, tmp_path: Path) -> None:
-
-    (tmp_path / "die-3").touch()
     assert elsewhere(_die_planning, url, tmp_path) == -9
     wire = plan(step("a", "look", 4), answer="${a}")
     async with open_runtime(url, tmp_path, model=ScriptedModel([wire])) as runtime:
@@ -812,10 +812,15 @@ async def test_a_crash_while_planning_plans_anew(url: str, tmp_path: Path) -> No
 def _die_planning(url: str, folder: Path) -> None:
 
     async def main() -> None:
-        # Its first step starts, and ends the process, while the plan is being written.
+        # Its first step starts, and ends the process, while the plan is being written: the rest
+        # of it takes the model some seconds.
         wire = plan(step("a", "look", 3), *(step(f"s{i}", "look", i) for i in range(40)))
-        async with open_runtime(url, folder, model=ScriptedModel([wire])) as runtime:
-            await runtime.run("look at four")
+        model = ScriptedModel([wire], tokens_per_second=100)
+        async with open_runtime(url, folder, model=model) as runtime:
+            async with runtime.stream("look at four") as stream:
+                async for event in stream:
+                    if isinstance(event, StepStarted):
+                        die()
 
     asyncio.run(main())
 

@@ -1,6 +1,6 @@
 """Kills runs at random instants, resumes them, and holds what came out against the world.
 
-    python -m tests.crash.driver --kills 300 [--database URL] [--seed S]
+    python -m tests.crash.driver [--kills 300] [--database URL] [--seed S]
 
 A seed gives the same plans and the same order of instants; where a kill falls within the worker
 is up to the machine.
@@ -13,11 +13,13 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.trial import Trial
+from tests.postgres import PostgresMissing, PostgresServer
 
 KILLS = 300
 
@@ -86,24 +88,42 @@ def drive(
 def main() -> int:
     """The command line; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--kills", type=int, default=KILLS)
-    parser.add_argument("--database", help="postgresql://...; SQLite by default")
+    parser.add_argument("--kills", type=int, default=KILLS, help="on each database")
+    parser.add_argument("--database", help="this one only; by default SQLite, then PostgreSQL")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without", nargs="*", default=(), help="tools that no plan uses")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        report = drive(
-            Path(folder),
-            kills=options.kills,
-            seed=options.seed,
-            database=options.database,
-            without=options.without,
-        )
-    print(f"seed {options.seed}, {'PostgreSQL' if options.database else 'SQLite'}")
-    print(report.table())
-    for violation in report.violations:
-        print(violation)
-    return 1 if report.violations else 0
+    broken = False
+    with ExitStack() as stack:
+        for database in _databases(options.database, stack):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            report = drive(
+                Path(folder),
+                kills=options.kills,
+                seed=options.seed,
+                database=database,
+                without=options.without,
+            )
+            broken = broken or bool(report.violations)
+            print(f"seed {options.seed}, {'PostgreSQL' if database else 'SQLite'}")
+            print(report.table())
+            for violation in report.violations:
+                print(violation)
+    return 1 if broken else 0
+
+
+def _databases(given: str | None, stack: ExitStack) -> Iterator[str | None]:
+    if given is not None:
+        yield given
+        return
+    yield None
+    try:
+        server = PostgresServer.start()
+    except PostgresMissing as missing:
+        print(f"NOT TESTED ON POSTGRESQL: {missing}")
+        return
+    stack.callback(server.stop)
+    yield stack.enter_context(server.fresh_database())
 
 
 if __name__ == "__main__":

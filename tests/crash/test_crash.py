@@ -21,17 +21,8 @@ def test_sqlite(tmp_path: Path, seed: int) -> None:
     assert report.kills.total() == KILLS
 
 
-@pytest.fixture
-def postgres(request: pytest.FixtureRequest) -> str:
-    try:
-        url: str = request.getfixturevalue("postgres_url")
-    except pytest.FixtureLookupError:
-        pytest.skip("there is no fixture postgres_url")
-    return url
-
-
 @pytest.mark.parametrize("seed", [21, 22])
-def test_postgresql(tmp_path: Path, seed: int, postgres: str) -> None:
-    report = drive(tmp_path, kills=KILLS, seed=seed, database=postgres)
+def test_postgresql(tmp_path: Path, seed: int, postgres_url: str) -> None:
+    report = drive(tmp_path, kills=KILLS, seed=seed, database=postgres_url)
     assert report.violations == []
     assert report.kills.total() == KILLS

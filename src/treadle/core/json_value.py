@@ -21,6 +21,14 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def storable_json(value: object) -> str:
+    """`value` as compact JSON in ASCII: databases refuse a NUL, and half of a surrogate pair.
+
+    Raises ValueError for NaN, infinities and cycles and TypeError for what JSON cannot carry.
+    """
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
 def canonical_json(value: object) -> bytes:
     """`value` as bytes that are equal for equal values: sorted keys, no spaces, ASCII only.
 

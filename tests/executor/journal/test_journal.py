@@ -20,13 +20,12 @@ from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog
 from treadle.core.events import AnswerDelta, Event, RunFinished, RunStarted, StepStarted
 from treadle.executor.journal import Command, Journal, Recording
-from treadle.executor.journal import journal as journal_module
 from treadle.executor.journal.holder import Holder
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Journal]:
-    journal = Journal(DatabaseUrl.parse(url))
+async def opened(url: str, **options: float) -> AsyncIterator[Journal]:
+    journal = Journal(DatabaseUrl.parse(url), **options)
     try:
         yield journal
     finally:
@@ -204,6 +203,20 @@ async def test_a_run_id_is_used_once(journal: Journal) -> None:
     assert code(caught) == "run_exists"
 
 
+async def test_a_run_id_is_used_once_by_two_at_once(journal: Journal, database_url: str) -> None:
+    async with opened(database_url) as other:
+        await asyncio.gather(journal.runs(), other.runs())  # both have their connections
+        begun = await asyncio.gather(
+            journal.begin("r1", task=None, now=1.0),
+            other.begin("r1", task=None, now=1.0),
+            return_exceptions=True,
+        )
+        got = [each for each in begun if isinstance(each, Recording)]
+        assert len(got) == 1
+        await (journal if begun[0] is got[0] else other).leave(got[0])
+        assert [each.code for each in begun if isinstance(each, RunError)] == ["run_exists"]
+
+
 async def test_the_list_of_runs(journal: Journal) -> None:
     for number in range(5):
         recording = await journal.begin(f"r{number}", task=None, now=float(number))
@@ -289,14 +302,14 @@ ELSEWHERE = "another-host.0b0b/77/1.00"
 
 
 async def test_a_silent_holder_on_another_host_is_superseded(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
 ) -> None:
-    monkeypatch.setattr(journal_module, "SILENCE", 0.1)
-    await write(journal, "r1")
-    await set_row(journal, "r1", holder=ELSEWHERE, status="running")
-    async with asyncio.timeout(SECONDS):
-        recording = await journal.take("r1")
-    await journal.leave(recording)
+    async with opened(database_url, silence=0.1) as journal:
+        await write(journal, "r1")
+        await set_row(journal, "r1", holder=ELSEWHERE, status="running")
+        async with asyncio.timeout(SECONDS):
+            recording = await journal.take("r1")
+        await journal.leave(recording)
 
 
 async def test_a_holder_on_another_host_that_gives_signs_of_life_is_not(
@@ -341,13 +354,14 @@ async def test_one_of_two_that_take_a_run_at_once_gets_it(
 
 
 @pytest.mark.parametrize("holder", ["", "x", "a/b/c", "//", "host/1"])
-async def test_a_damaged_holder_is_an_error_of_ours(journal: Journal, holder: str) -> None:
-    await write(journal, "r1")
-    await set_row(journal, "r1", holder=holder, status="running")
-    with contextlib.suppress(RunError):
-        await journal.row("r1")
-    with contextlib.suppress(RunError):
-        await journal.leave(await journal.take("r1"))
+async def test_a_damaged_holder_is_an_error_of_ours(database_url: str, holder: str) -> None:
+    async with opened(database_url, silence=0.1) as journal:
+        await write(journal, "r1")
+        await set_row(journal, "r1", holder=holder, status="running")
+        with contextlib.suppress(RunError):
+            await journal.row("r1")
+        with contextlib.suppress(RunError):
+            await journal.leave(await journal.take("r1"))
 
 
 # ---- fencing ------------------------------------------------------------------------------------
@@ -439,19 +453,27 @@ def _take(url: str) -> None:
 async def test_a_run_whose_journal_failed_can_be_resumed_while_its_process_lives(
     journal: Journal, tmp_path: Path
 ) -> None:
-    if not journal.url.is_sqlite:
-        pytest.skip("SQLite only: the failure is made by one of its triggers")
     recording = await journal.begin("r1", task=None, now=1.0)
     async with journal.database.writing() as connection:
-        await connection.execute(
-            text("create trigger no before insert on event begin select raise(abort, 'no'); end")
-        )
+        if journal.url.is_sqlite:
+            refuse = "create trigger no before insert on event begin select raise(abort, 'no'); end"
+        else:
+            await connection.execute(
+                text(
+                    "create function no() returns trigger language plpgsql as"
+                    " 'begin raise exception ''no''; end'"
+                )
+            )
+            refuse = "create trigger no before insert on event for each row execute function no()"
+        await connection.execute(text(refuse))
     log_of(recording).append(RunStarted())
     with pytest.raises(RunError):
         await recording.durable()
     await journal.leave(recording)
     async with journal.database.writing() as connection:
-        await connection.execute(text("drop trigger no"))
+        await connection.execute(
+            text("drop trigger no" if journal.url.is_sqlite else "drop trigger no on event")
+        )
     assert await asyncio.to_thread(elsewhere, _take, str(journal.url)) == 0
 
 
@@ -498,6 +520,42 @@ async def test_an_answer_outlives_a_crash_and_a_cancel_does_not(journal: Journal
     got = await commands(journal, recording, lambda got: bool(got))
     assert [each.kind for each in got] == ["answer"]
     await journal.leave(recording)
+
+
+async def test_a_command_that_is_committed_after_a_later_one_is_not_lost(
+    postgres_url: str,
+) -> None:
+    """The server counts when a command is inserted, and shows it when that is committed."""
+    got: list[str] = []
+    both = asyncio.Event()
+
+    def take(command: Command) -> None:
+        got.append(command.kind)
+        if len(got) == 1:
+            first.set()
+        else:
+            both.set()
+
+    first = asyncio.Event()
+    async with opened(postgres_url) as journal, opened(postgres_url) as other:
+        recording = await journal.begin("r1", task=None, now=1.0)
+        await journal.watch(recording, take)
+        async with other.database.writing() as connection:
+            await connection.execute(
+                text(
+                    "insert into command (run_id, kind, body, created_at)"
+                    " values ('r1', 'cancel', '{}', 0)"
+                )
+            )
+            await other.ask("r1", "pause", {})
+            async with asyncio.timeout(SECONDS):
+                await first.wait()
+        try:
+            async with asyncio.timeout(3):
+                await both.wait()
+        finally:
+            await journal.leave(recording)
+    assert sorted(got) == ["cancel", "pause"]
 
 
 async def test_commands_of_other_runs_are_left_to_them(journal: Journal, database_url: str) -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from treadle.core.database.errors import BUSY_SECONDS, database_error
+from treadle.core.database.errors import translated
+from treadle.core.database.schema import OURS, Migrations, revision_of, upgrade
 from treadle.core.database.url import DatabaseUrl
-from treadle.core.errors import ConfigError, RunError, TreadleError
+from treadle.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-HEAD = "0001"
-"""The revision of the schema that this version of Treadle works with."""
-
-BUSY_SECONDS = 10.0
-"""How long a write waits for another process that writes, before it is given up."""
-
 _CONNECT_SECONDS = 10
+
+_NETWORK = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
+"""A server that is gone without a word is noticed after some 15 seconds (libpq's settings)."""
 
 
 class Database:
@@ -33,10 +34,13 @@ class Database:
     where another process does not stop writing, `database_full` where the disk is, and
     `database_failed` for the rest. Raises ConfigError (`database_too_new`) for a schema that a
     later version made.
+
+    migrations: the history of its schema.
     """
 
-    def __init__(self, url: DatabaseUrl) -> None:
+    def __init__(self, url: DatabaseUrl, migrations: Migrations = OURS) -> None:
         self.url = url
+        self._migrations = migrations
         self._engine: AsyncEngine | None = None
         self._opened = False
         self._opening: asyncio.Lock | None = None
@@ -58,17 +62,12 @@ class Database:
             if self._opened:
                 return
             if self.url.path is not None:
-                try:
-                    # Runs hold what people wrote: nobody else is to read it.
-                    self.url.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    self.url.path.touch(mode=0o600)
-                except OSError as error:
-                    raise RunError("database_unavailable", f"{self.url}: {error}") from error
+                _make_file(self.url, self.url.path)
             with translated(self.url):
                 async with self.engine.connect() as connection:
-                    found = await _revision(connection)
-                if found != HEAD:
-                    await self._migrate(found)
+                    found = await connection.run_sync(revision_of)
+                if found != self._migrations.head:
+                    await self._migrate()
             self._opened = True
 
     @asynccontextmanager
@@ -97,42 +96,28 @@ class Database:
         if engine is not None:
             await engine.dispose()
 
-    async def _migrate(self, found: str | None) -> None:
+    async def _migrate(self) -> None:
         async with self.engine.connect() as connection:
             await connection.execution_options(treadle_writes=True)
             async with connection.begin():
                 if not self.url.is_sqlite:
                     # Two processes that start at once must not both create the tables.
                     await connection.execute(text("select pg_advisory_xact_lock(7238114)"))
-                await connection.run_sync(_upgrade, str(self.url))
+                await connection.run_sync(upgrade, self._migrations, str(self.url))
 
 
-@contextmanager
-def translated(url: DatabaseUrl) -> Iterator[None]:
-    """Within the block, what the database raises becomes an error of ours."""
+def _make_file(url: DatabaseUrl, path: Path) -> None:
     try:
-        yield
-    except (SQLAlchemyError, OSError) as error:
+        # Runs hold what people wrote: nobody else is to read it.
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        # The asynchronous driver leaves its thread to itself where it cannot open a file; it then
+        # speaks to a loop that may be gone, and dies with a traceback.
+        sqlite3.connect(path).close()
+    except OSError as error:
+        raise RunError("database_unavailable", f"{url}: {error}") from error
+    except sqlite3.Error as error:
         raise database_error(url, error) from error
-
-
-def database_error(url: DatabaseUrl, error: BaseException) -> TreadleError:
-    """The coded error for what a driver raised."""
-    reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-    said = reason[0][:300] if reason else type(error).__name__
-    lower = said.lower()
-    if "locked" in lower or "busy" in lower:
-        return RunError(
-            "database_locked",
-            f"{url}: another process has been writing for {BUSY_SECONDS:g} s; try again",
-        )
-    if "full" in lower or "no space" in lower:
-        return RunError("database_full", f"{url}: {said}; make room, then resume")
-    if isinstance(error, OSError | OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    ):
-        return RunError("database_unavailable", f"{url}: {said}")
-    return RunError("database_failed", f"{url}: {said}")
 
 
 def _sqlite(url: DatabaseUrl) -> AsyncEngine:
@@ -169,7 +154,7 @@ def _postgresql(url: DatabaseUrl) -> AsyncEngine:
         return create_async_engine(
             url.engine_url,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
+            connect_args=_postgresql_settings(url),
         )
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -177,27 +162,12 @@ def _postgresql(url: DatabaseUrl) -> AsyncEngine:
         ) from error
 
 
-async def _revision(connection: AsyncConnection) -> str | None:
-    """The revision of the schema; None for an empty database."""
-    there = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "treadle_schema"))
-    if not there:
-        return None
-    found = await connection.execute(text("select version_num from treadle_schema"))
-    return found.scalar()
-
-
-def _upgrade(connection: Connection, name: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "treadle:core/database/migrations")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise ConfigError(
-            "database_too_new",
-            f"{name} was written by a later version of Treadle ({error}); upgrade Treadle",
-        ) from error
+def _postgresql_settings(url: DatabaseUrl) -> dict[str, object]:
+    """No wait without an end: for a connection, a lock, a server that is gone."""
+    given = url.engine_url.query
+    settings: dict[str, object] = {"connect_timeout": _CONNECT_SECONDS, **_NETWORK}
+    settings = {name: value for name, value in settings.items() if name not in given}
+    options = given.get("options", "")
+    if isinstance(options, str) and "lock_timeout" not in options:
+        settings["options"] = f"{options} -c lock_timeout={int(BUSY_SECONDS * 1000)}".strip()
+    return settings

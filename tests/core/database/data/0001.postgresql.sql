@@ -1,0 +1,16 @@
+CREATE TABLE public.command ( command_id integer NOT NULL, run_id text NOT NULL, kind text NOT NULL, body text NOT NULL, created_at double precision NOT NULL );
+CREATE SEQUENCE public.command_command_id_seq AS integer START WITH 1 INCREMENT BY 1 NO MINVALUE NO MAXVALUE CACHE 1;
+ALTER SEQUENCE public.command_command_id_seq OWNED BY public.command.command_id;
+CREATE TABLE public.event ( run_id text NOT NULL, seq bigint NOT NULL, at double precision NOT NULL, kind text NOT NULL, body text NOT NULL, payload text );
+CREATE TABLE public.run ( run_id text NOT NULL, parent_id text, forked_from text, task text, status text NOT NULL, created_at double precision NOT NULL, finished_at double precision, holder text, fence bigint NOT NULL, heartbeat bigint NOT NULL );
+CREATE TABLE public.treadle_schema ( version_num character varying(32) NOT NULL );
+ALTER TABLE ONLY public.command ALTER COLUMN command_id SET DEFAULT nextval('public.command_command_id_seq'::regclass);
+INSERT INTO public.treadle_schema VALUES ('0001');
+ALTER TABLE ONLY public.command ADD CONSTRAINT command_pkey PRIMARY KEY (command_id);
+ALTER TABLE ONLY public.event ADD CONSTRAINT event_pkey PRIMARY KEY (run_id, seq);
+ALTER TABLE ONLY public.run ADD CONSTRAINT run_pkey PRIMARY KEY (run_id);
+ALTER TABLE ONLY public.treadle_schema ADD CONSTRAINT treadle_schema_pkc PRIMARY KEY (version_num);
+CREATE INDEX command_by_run ON public.command USING btree (run_id);
+CREATE INDEX run_by_parent ON public.run USING btree (parent_id);
+CREATE INDEX run_by_time ON public.run USING btree (created_at);
+ALTER TABLE ONLY public.command ADD CONSTRAINT command_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(run_id);
