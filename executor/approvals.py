@@ -43,10 +43,11 @@ class Approvals:
         self._calls = calls
         self._decided = decided
         self._decisions = Decisions()
+        self._also: frozenset[str] = frozenset()
 
     def holds(self, node: Node) -> bool:
         """Whether `node` waits for a decision. Raises ToolError (`approval_denied`)."""
-        if not needs_approval(node.tool) or node.step.id in self._decisions.approved:
+        if not self._asks(node) or node.step.id in self._decisions.approved:
             return False
         if node.step.id in self._decisions.denied:
             raise ToolError("approval_denied", "the call was not approved")
@@ -64,9 +65,13 @@ class Approvals:
         """
         self._decisions = Decisions()
 
-    def restore(self, decisions: Decisions) -> None:
-        """What was decided in an earlier process, for the plan as it is now."""
+    def restore(self, decisions: Decisions, also: Iterable[str] = ()) -> None:
+        """What was decided in an earlier process, for the plan as it is now.
+
+        also: steps that ask whatever their tools: another run has had their effects before.
+        """
         self._decisions = decisions
+        self._also = frozenset(also)
         for step_id, arguments in decisions.edited.items():
             self._edit(step_id, arguments.value)
 
@@ -132,10 +137,13 @@ class Approvals:
         return tuple(
             pending_call(node)
             for node in self._graph.nodes.values()
-            if needs_approval(node.tool)
+            if self._asks(node)
             and node.state not in FINAL
             and self._decisions.is_open(node.step.id)
         )
+
+    def _asks(self, node: Node) -> bool:
+        return needs_approval(node.tool) or node.step.id in self._also
 
     def _edit(self, step_id: str, arguments: JsonValue) -> None:
         if isinstance(arguments, dict) and step_id in self._graph.nodes:

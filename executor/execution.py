@@ -15,12 +15,13 @@ from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.events import StepRetrying
 from treadle.core.json_value import JsonValue
-from treadle.core.program import Program, current_program
+from treadle.core.program import Program
 from treadle.executor.approval import Approve, PendingCall
 from treadle.executor.approvals import Approvals
 from treadle.executor.attempts import Attempts, Made
 from treadle.executor.calling import ToolCaller
 from treadle.executor.calls import RunningCalls
+from treadle.executor.dispatch import Dispatch, Follow
 from treadle.executor.doubts import Doubts, Verdict
 from treadle.executor.fan_outs import FanOuts
 from treadle.executor.graph import Graph, cancelled
@@ -30,7 +31,6 @@ from treadle.executor.node import FINAL, Call, Node, State
 from treadle.executor.ready import ReadyQueue
 from treadle.executor.stored import restored, shown
 from treadle.executor.streams import Streams
-from treadle.executor.turn import Turn
 from treadle.planner.plan import Plan
 from treadle.planner.reference import Parsed
 from treadle.planner.step import OnFailure, Step
@@ -70,7 +70,6 @@ class Execution:
         self.crash: BaseException | None = None
         """What a callback (`approve`) raised; None if nothing did."""
         self._log = program.log
-        self._free = max_parallel
         self._inputs = Inputs(self.graph.nodes, artifacts)
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
@@ -91,9 +90,16 @@ class Execution:
             self._calls,
             self._give,
         )
+        self._dispatch = Dispatch(
+            self.graph,
+            self._log,
+            self._ready,
+            self._calls,
+            self._attempts,
+            Follow(self._prepare, self._settle, self._call_cancelled),
+            width=max_parallel,
+        )
         self._artifacts = artifacts
-        self._turn: Turn | None = None
-        self._pumping = False
         self._plan: Plan | None = None
 
     # ---- the plan ----------------------------------------------------------------------------
@@ -134,38 +140,13 @@ class Execution:
         for step in history.plan.steps:
             past = history.steps[step.id]
             self.graph.restore(step, past, restored(self._artifacts, past.output))
-        self._approvals.restore(history.decisions)
+        also = () if history.started is None else history.started.asks
+        self._approvals.restore(history.decisions, also)
 
     # ---- what may start ----------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Start whatever can start. Not recursive: a chain of skipped steps may be long."""
-        if self._pumping:
-            return
-        self._pumping = True
-        try:
-            self._prepare_all()
-            while (call := self._take()) is not None:
-                self._calls.start(call, self._work(call), self._attempts.longest(call))
-                self._prepare_all()
-        finally:
-            self._pumping = False
-
-    def _prepare_all(self) -> None:
-        startable = self.graph.startable
-        while startable:
-            self._prepare(startable.popleft())
-
-    def _take(self) -> Call | None:
-        """The call that starts next, if one may."""
-        if not self._free or not self._ready or self.graph.paused:
-            return None
-        if self.graph.rank():
-            self._ready.reorder()
-        call = self._ready.pop()
-        if call is not None:
-            self._free -= 1
-        return call
+        self._dispatch.pump()
 
     def _prepare(self, node: Node) -> None:
         """The inputs of `node` are there: decide its condition, its approval and its items."""
@@ -206,73 +187,13 @@ class Execution:
             return True
         return False
 
-    # ---- one call ----------------------------------------------------------------------------
-
-    async def _work(self, call: Call) -> None:
-        """Make `call`, then others that are ready, in the same task.
-
-        A task costs more than a call that waits for nothing. It makes calls as long as none has
-        given way to the loop or changed the context, so that each might have been the first.
-        """
-        if self._turn is None or self._turn.over:
-            self._turn = Turn()
-        turn = self._turn
-        following: Call | None = call
-        first = call
-        while following is not None:
-            call = following
-            outside = current_program.set(self._attempts.program_of(call.node))
-            outcome = await self._made(call)
-            current_program.reset(outside)
-            self._pumping = True  # the next call is for this task, before others are started
-            try:
-                self._settle(call, outcome)
-                fresh = turn.goes_on() and self._calls.is_untouched()
-                following = self._take_here() if fresh else None
-            finally:
-                self._pumping = False
-            self._pump()
-        if call is not first:
-            self._log.flush()  # before anybody else can see what these calls have done
-
-    def _take_here(self) -> Call | None:
-        self._prepare_all()
-        call = self._take()
-        if call is None:
-            return None
-        if not self.graph.builds_on_kept(call.node):
-            # A call must not be the end of the process and with it of what it was given.
-            self._log.flush()
-            if self.graph.stopping or not self.graph.builds_on_kept(call.node):
-                self._free += 1
-                self._ready.release(call)
-                if not self.graph.stopping:
-                    self._ready.push(call)
-                return None
-        self._calls.hand_over(call, self._attempts.longest(call))
-        return call
-
-    async def _made(self, call: Call) -> Made | TreadleError | None:
-        try:
-            return await self._attempts.make(call)
-        except asyncio.CancelledError:
-            self._release(call)
-            self._call_cancelled(call)
-            raise
-        except TreadleError as error:
-            return error
+    # ---- what follows from a call ----------------------------------------------------------------
 
     def _settle(self, call: Call, outcome: Made | TreadleError | None) -> None:
-        self._release(call)
         if isinstance(outcome, TreadleError):
             self._call_failed(call, outcome)
         elif outcome is not None:
             self._call_succeeded(call, outcome)
-
-    def _release(self, call: Call) -> None:
-        if self._calls.forget(call):
-            self._free += 1
-            self._ready.release(call)
 
     def _call_succeeded(self, call: Call, made: Made) -> None:
         if call.abandoned:
@@ -361,7 +282,7 @@ class Execution:
         """What `reader` works on did not come to its end: it is as if it had not begun."""
         self._ready.keep(lambda call: call.node is not reader)
         for call in self._calls.drop(reader):
-            self._release(call)
+            self._dispatch.release(call)
         reader.fan_out, reader.state = None, State.PENDING
 
     # ---- approval ------------------------------------------------------------------------------
@@ -451,7 +372,7 @@ class Execution:
         self.stop()
 
     def _on_overdue(self, call: Call) -> None:
-        self._release(call)
+        self._dispatch.release(call)
         if self.graph.stopping:
             self._call_cancelled(call)
             return

@@ -257,6 +257,19 @@ class ModelCalled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Event):
+    """An agent inside a step is about to call a tool whose effect cannot be repeated.
+
+    The intent: it is durable before the call is made. Without a ToolCalled after it, the effect
+    may have happened.
+    """
+
+    step_id: str | None
+    tool: str
+    arguments: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCalled(Event):
     """An agent inside a step called a tool."""
 
