@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/python.md", "docs/testing.md")
+PAGES = ("README.md", "docs/durability.md", "docs/python.md", "docs/testing.md")
 SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/testing", "agents", "planner",
            "executor", "tools", "serving")  # fmt: skip
 
