@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from treadle.agents.agent_calls import AgentCalls
 from treadle.agents.output_type import adapter_for
-from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, ToolCall, Usage
-from treadle.core.errors import (
-    BudgetExceeded,
-    ConfigError,
-    ErrorInfo,
-    ModelError,
-    ToolError,
-    TreadleError,
-)
-from treadle.core.events import Payload, ToolCalled
-from treadle.core.json_value import JsonValue, as_text
+from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
+from treadle.core.clock import SystemClock
+from treadle.core.errors import ConfigError, ModelError
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, call_model
-from treadle.core.program import current_program
-from treadle.executor.approval import ApprovalRequest, Approve, PendingCall, needs_approval
+from treadle.executor.approval import ApprovalRequest, Approve
+from treadle.executor.calling import ToolCaller
 from treadle.tools import Effect, Tool, ToolRegistry, tool
 from treadle.tools.tool import active_trace
-
-MAX_RESULT = 20_000
-"""Characters of one tool's output that the model is shown."""
 
 STEP_TIMEOUT = 900.0
 """Seconds for an agent as a step of a plan."""
@@ -84,6 +72,7 @@ class Agent:
         self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._given = tuple(tools)
         self._deadlines = deadlines
+        self._caller = ToolCaller(SystemClock())
 
     def __call__(self, task: object) -> Any:
         """Inside a `@workflow`: a step that gives this agent `task`. Elsewhere use `run`."""
@@ -105,8 +94,11 @@ class Agent:
         model: used where the agent has none of its own.
         approve: decides on tools with effects; without it the model is told that they are refused.
 
-        Raises ModelError (`agent_turns_exhausted`, and the model's own), BudgetExceeded, and
-        ConfigError (`agent_without_model`).
+        Within a run its calls go under the limits that all calls of the Runtime share; outside of
+        any, under those of this Agent's own calls. See `AgentCalls`.
+
+        Raises ModelError (`agent_turns_exhausted`, and the model's own), BudgetExceeded, RunError
+        where the run's journal takes nothing more, and ConfigError (`agent_without_model`).
         """
         used = self.model or model
         if used is None:
@@ -115,6 +107,7 @@ class Agent:
         opening = [Message("system", self.instructions)] if self.instructions else []
         messages = [*opening, *history, Message("user", task)]
         specs = tuple(each.spec for each in tools.values())
+        calls = AgentCalls(tools, self._caller, approve)
         usage = Usage()
         for _ in range(self.max_turns):
             request = ChatRequest(tuple(messages), tools=specs)
@@ -123,7 +116,7 @@ class Agent:
             messages.append(Message("assistant", reply.text, tool_calls=reply.tool_calls))
             if not reply.tool_calls:
                 return await self._answer(used, reply, messages, usage)
-            messages += await self._call_all(tools, reply.tool_calls, approve)
+            messages += await calls.make(reply.tool_calls)
         raise ModelError(
             "agent_turns_exhausted",
             f"agent '{self.name}' had no answer after {self.max_turns} turns; raise max_turns or "
@@ -174,76 +167,9 @@ class Agent:
         )
         return AgentResult(reply.text, output, tuple(messages), usage + more)
 
-    async def _call_all(
-        self, tools: ToolRegistry, calls: Sequence[ToolCall], approve: Approve | None
-    ) -> list[Message]:
-        try:
-            async with asyncio.TaskGroup() as group:
-                running = [group.create_task(_call_one(tools, call, approve)) for call in calls]
-        except BaseExceptionGroup as failed:
-            # The budget is used up, or nobody may be asked: callers know that by its own type.
-            first = failed.exceptions[0]
-            raise first from first.__cause__
-        return [each.result() for each in running]
-
-
-async def _call_one(tools: ToolRegistry, call: ToolCall, approve: Approve | None) -> Message:
-    """One tool call of the model's; a failure is an answer that the model sees."""
-    program = current_program.get()
-    arguments: dict[str, Any] = {}
-    output: JsonValue = None
-    failure: ErrorInfo | None = None
-    try:
-        wanted = tools.find(call.name)
-        arguments = _arguments(call)
-        if program is not None:
-            program.budget.reserve_step()
-        if needs_approval(wanted):
-            await _ask(wanted, arguments, approve)
-        output = await wanted.call(arguments)
-        text = as_text(output)
-        if len(text) > MAX_RESULT:
-            text = f"{text[:MAX_RESULT]}\n(cut: {len(text):,} characters in all)"
-    except BudgetExceeded:
-        raise
-    except TreadleError as error:
-        failure = ErrorInfo.of(error)
-        text = f"error: {failure}"
-    if program is not None:
-        program.log.append(
-            ToolCalled(
-                step_id=program.step_id,
-                tool=call.name,
-                arguments=Payload(arguments),
-                output=None if failure is not None else Payload(output),
-                error=failure,
-            )
-        )
-    return Message("tool", text, tool_call_id=call.id)
-
-
-async def _ask(wanted: Tool, arguments: dict[str, Any], approve: Approve | None) -> None:
-    if approve is None:
-        raise ToolError("approval_needed", f"'{wanted.name}' changes things; nobody may agree here")
-    program = current_program.get()
-    pending = PendingCall("agent", wanted.name, wanted.effect, arguments)
-    request = ApprovalRequest(program.run_id if program is not None else "", "", (pending,))
-    if not await approve(request):
-        raise ToolError("approval_denied", f"the call of '{wanted.name}' was not approved")
-
 
 async def _approved_with_the_plan(request: ApprovalRequest) -> bool:
     return True
-
-
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ToolError("invalid_arguments", f"'{call.name}': not JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise ToolError("invalid_arguments", f"'{call.name}': the arguments must be an object")
-    return arguments
 
 
 def _severity(effect: Effect) -> int:

@@ -4,67 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
-
+from treadle.agents.answering import typed_answer
+from treadle.agents.ending import recorded_as, status_of, stop, usage_of
+from treadle.agents.observing import observations
 from treadle.agents.output_type import adapter_for
-from treadle.agents.recorded import Origin, Recorded
-from treadle.core.chat import ChatModel, Message, Usage
+from treadle.agents.planning import Planning, joiner_of
+from treadle.agents.recorded import Origin, Recorded, book_earlier
+from treadle.agents.scope import RunScope
+from treadle.agents.settled import Settled
+from treadle.agents.undoing import Undoing
+from treadle.core.chat import Message
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
-    ChildRunFinished,
-    ModelCalled,
     Payload,
     PlanningStarted,
-    PlanReady,
     RunFinished,
     RunResumed,
     RunStatus,
     StepDropped,
 )
-from treadle.core.json_value import JsonValue, as_text
-from treadle.core.model_call import ModelDeadlines
+from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
 from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.history import History
-from treadle.executor.node import Node, State
-from treadle.executor.stored import load
-from treadle.executor.undo import undo
 from treadle.planner.check import check_plan
-from treadle.planner.joiner import Answer, GiveUp, Joiner, Observation, Replan
-from treadle.planner.llm_planner import LLMPlanner, check_task
+from treadle.planner.joiner import Answer, GiveUp, Replan
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
-from treadle.planner.prompt import Prompts
-from treadle.tools import ToolRegistry
-from treadle.tools.artifacts import ArtifactStore
-
-_STATUS: dict[State, RunStatus] = {
-    State.SUCCEEDED: "succeeded",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
-    State.WAITING: "waiting",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """How a run works, whatever its task: shared by all runs of a Runtime."""
-
-    model: ChatModel
-    tools: ToolRegistry
-    prompts: Prompts
-    deadlines: ModelDeadlines
-    artifacts: ArtifactStore
-    max_replans: int
-    max_repairs: int
-    undo_on_failure: bool = False
-
 
 Stage: TypeAlias = Literal["plan", "execute", "join", "replan", "ask", "finish"]
 
@@ -83,6 +54,8 @@ class Pipeline:
         *,
         log: EventLog,
         program: Program,
+        scope: RunScope,
+        undoing: Undoing,
         execution: Execution,
         history: Sequence[Message] = (),
         output_type: Any = None,
@@ -93,16 +66,14 @@ class Pipeline:
         self._settled = settled
         self._task = task
         self._program = program
+        self._scope = scope
+        self._undoing = undoing
         self._execution = execution
+        self._planning = Planning(settled, log, execution)
         self._history = tuple(history)
         self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._output: Any = None
-        self._joiner = Joiner(
-            settled.model,
-            settled.prompts,
-            max_repairs=settled.max_repairs,
-            deadlines=settled.deadlines,
-        )
+        self._joiner = joiner_of(settled)
         self._plan: Plan | None = None
         self._next_plan: Plan | None = None
         self._replans = 0
@@ -128,9 +99,15 @@ class Pipeline:
         return result
 
     def end_as_recorded(self) -> None:
-        """The log holds a run that has ended already: it is its own result."""
+        """The log holds a run that has ended already: it is its own result.
+
+        Raises InputError (`answer_mismatch`) where that is not of the type that is asked for.
+        """
         self._finished = True
         self.result = RunResult.from_events(self.log.events)
+        if self._output_adapter is not None and self.result.status == "succeeded":
+            output = recorded_as(self.result.answer, self._output_adapter)
+            self.result = replace(self.result, output=output)
 
     def cancel(self) -> None:
         """Stop the run soon; it ends with the status `cancelled`."""
@@ -164,6 +141,8 @@ class Pipeline:
         patchable = bool(graph.unresolved()) and not graph.is_lost()
         if self._execution.held_calls() and not graph.stopping and not patchable:
             return "ask"
+        if self._execution.waits() and not graph.stopping and not patchable:
+            return "finish"
         stage = await self._guard(self._decide(), "finish")
         if self._answered_early:
             return "ask"
@@ -201,6 +180,7 @@ class Pipeline:
     def pause(self) -> None:
         """Start nothing more; the run ends with the status `paused` when what runs has ended."""
         self._execution.pause()
+        self._scope.pause()
         if self._plan is None and self._stage is not None:
             self.cancel()  # there is no plan yet that could be gone on with
 
@@ -239,25 +219,23 @@ class Pipeline:
     async def _record_end(self) -> None:
         status: RunStatus = "failed"
         if self._error is not None or self._cancelled:
-            await self._stop()
+            await stop(self._execution)
         state = self._execution.finish()
         if self._cancelled:
             status = "cancelled"
             self._error = ErrorInfo("cancelled", "the run was cancelled; what was done is kept")
         elif self._error is None:
-            paused = self._execution.graph.paused and state is State.WAITING
-            status = "paused" if paused else _STATUS[state]
+            status = status_of(state, paused=self._execution.graph.paused)
             self._error = self._execution.graph.first_failure()
         keeps = self._recorded.error is None
         wanted = self._settled.undo_on_failure and self._plan is not None
         if status == "failed" and wanted and keeps:
-            history = History(self.log.events)
-            await undo(history, self.log, self._settled.tools, self._settled.artifacts)
+            await self._undoing.log(self.log, self._settled.tools)
         ended = RunFinished(
             status=status,
             answer=None if self._answer is None else self._shown,
             error=self._error,
-            usage=self._usage(),
+            usage=usage_of(self.log.events),
         )
         self.log.append(ended, durable=True)
         self.result = RunResult.from_events(self.log.events, self._output, self._plan)
@@ -289,7 +267,7 @@ class Pipeline:
                 return "finish"
             if not self._cancelled:
                 self.cancel()
-                await self._stop()
+                await stop(self._execution)
                 raise
             assert self._stage is not None
             self._stage.uncancel()
@@ -310,13 +288,23 @@ class Pipeline:
             await self._go_on(history)
             return
         self.log.append(self._recorded.started(self._task, self._history))
+        fork = self._recorded.origin.fork
+        if fork is not None:
+            fork.record(self.log, self._settled.tools, self._settled.model.name)
+            await self._continue(History(self.log.events), fork.plan)
+            return
         await self._recorded.listen(self)
         await self._make_plan(self._task)
 
     async def _go_on(self, history: History) -> None:
         """Continue a run where an earlier process has left it."""
         self.log.append(RunResumed(reopened=self._recorded.origin.reopened))
-        self._program.budget.restore(history.calls, history.usage.total_tokens, history.seconds)
+        used = history.usage
+        self._program.budget.restore(
+            history.calls, used.total_tokens, history.seconds, used.known_cost
+        )
+        if self._recorded.origin.parent is not None:
+            book_earlier(self._recorded.origin.parent, self.log.run_id, history)
         if history.plan is None:
             # The planner was cut off. What it had begun had no effects yet: it starts anew.
             for step_id in history.steps:
@@ -324,9 +312,12 @@ class Pipeline:
             await self._recorded.listen(self)
             await self._make_plan(self._task)
             return
-        self._plan, self._replans = history.plan, history.replans
+        await self._continue(history, history.plan)
+
+    async def _continue(self, history: History, plan: Plan) -> None:
+        self._plan, self._replans = plan, history.replans
         self._execution.restore(history)
-        self._seal(history.plan)
+        self._seal(plan)
         # Only now: an answer from another process is about a plan that is there.
         await self._recorded.listen(self)
 
@@ -338,38 +329,13 @@ class Pipeline:
             self._stage.cancel()
 
     async def _make_plan(self, task: str | Plan) -> None:
-        if isinstance(task, Plan):
-            check_plan(task, self._settled.tools)
-            self._execution.add_all(task.steps)
-            self._plan = task
-        else:
-            self._plan = await self._ask_planner(task)
+        self._plan = await self._planning.make(task, self._history)
         self._announce(self._plan)
         self._seal(self._plan)
 
     def _seal(self, plan: Plan) -> None:
         self._execution.seal(plan)
         self._executing = True
-
-    async def _ask_planner(self, task: str) -> Plan:
-        settled = self._settled
-        planner = LLMPlanner(
-            settled.model,
-            settled.prompts,
-            max_repairs=settled.max_repairs,
-            deadlines=settled.deadlines,
-        )
-        check_task(task)
-        self.log.append(PlanningStarted(model=settled.model.name))
-        plan: Plan | None = None
-        async with aclosing(planner.stream(task, settled.tools, self._history)) as planned:
-            async for part in planned:
-                if isinstance(part, Plan):
-                    plan = part
-                else:
-                    self._execution.add(part)
-        assert plan is not None, "the planner ends with a plan or an exception"
-        return plan
 
     async def _decide(self) -> None:
         """Let the joiner answer or replan where the plan alone does not: see `_clean`."""
@@ -383,12 +349,9 @@ class Pipeline:
         decision = await self._joiner.decide(
             task,
             plan,
-            [
-                _observation(node, self._settled.artifacts)
-                for node in self._execution.graph.nodes.values()
-            ],
+            observations(graph, self._settled.artifacts),
             self._settled.tools,
-            started=self._execution.graph.started(),
+            started=graph.started(),
             remaining=remaining,
             history=self._history,
             on_answer=self._on_answer,
@@ -422,88 +385,16 @@ class Pipeline:
             if isinstance(self._answer, str):
                 self._on_answer(self._answer)
         if self._output_adapter is not None:
-            self._answer = await self._typed(self._answer, self._output_adapter)
+            task = self._task if isinstance(self._task, str) else "Give the answer."
+            observed = observations(self._execution.graph, self._settled.artifacts)
+            self._output, self._answer = await typed_answer(
+                self._settled, task, self._answer, observed, self._output_adapter
+            )
         # Whole, however long: it is what was asked for.
         self._shown = Payload(self._answer)
 
     def _announce(self, plan: Plan) -> None:
-        tools = self._settled.tools
-        fingerprints = (
-            {name: tools.find(name).fingerprint for name in {step.tool for step in plan.steps}}
-            if self._recorded.journaled
-            else {}
-        )
-        self.log.append(
-            PlanReady(
-                plan_hash=plan.hash,
-                version=plan.version,
-                plan=Payload(plan.wire()),
-                fingerprints=fingerprints,
-            )
-        )
+        self._planning.announce(plan, journaled=self._recorded.journaled)
 
     def _on_answer(self, text: str) -> None:
         self.log.append(AnswerDelta(text=text))
-
-    async def _typed(self, answer: JsonValue, adapter: TypeAdapter[Any]) -> JsonValue:
-        """The answer as the type that was asked for: as it is if it fits, else by the model."""
-        try:
-            self._output = adapter.validate_python(answer)
-        except ValidationError:
-            from treadle.serving.structured import ask_structured
-
-            task = self._task if isinstance(self._task, str) else "Give the answer."
-            observed = "\n".join(
-                _observation(node, self._settled.artifacts).described()
-                for node in self._execution.graph.nodes.values()
-            )
-            question = f"{task}\n\nOutputs:\n{observed}\n\nAnswer so far: {as_text(answer)}"
-            self._output, _ = await ask_structured(
-                self._settled.model,
-                [
-                    Message("system", "Give the answer to the task as JSON, from the outputs."),
-                    Message("user", question),
-                ],
-                adapter,
-                name="answer",
-                purpose="join",
-                deadlines=self._settled.deadlines,
-            )
-        value: JsonValue = adapter.dump_python(self._output, mode="json")
-        return value
-
-    async def _stop(self) -> None:
-        """End what runs, however often the waiting itself is cancelled; bounded by its grace."""
-        self._execution.stop()
-        waiting = asyncio.ensure_future(self._execution.idle())
-        while not waiting.done():
-            try:
-                await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                continue
-        waiting.result()
-
-    def _usage(self) -> Usage:
-        used = (
-            event.usage
-            for event in self.log.events
-            if isinstance(event, ModelCalled | ChildRunFinished)
-        )
-        return sum(used, Usage())
-
-
-def _observation(node: Node, artifacts: ArtifactStore) -> Observation:
-    final = {
-        State.SUCCEEDED: "succeeded",
-        State.FAILED: "failed",
-        State.SKIPPED: "skipped",
-        State.CANCELLED: "cancelled",
-    }
-    return Observation(
-        node.step.id,
-        node.step.tool,
-        node.step.args,
-        final.get(node.state, "not_run"),
-        load(artifacts, node.output),
-        node.error,
-    )

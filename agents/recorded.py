@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from treadle.core.chat import Message
+from treadle.agents.forking import Fork
+from treadle.core.budget import Budget
+from treadle.core.chat import Message, Usage
 from treadle.core.errors import RunError, TreadleError
 from treadle.core.event_log import EventLog
-from treadle.core.events import ChildRunFinished, Payload, RunFinished, RunStarted
+from treadle.core.events import ChildRunFinished, Event, Payload, RunFinished, RunStarted
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program
 from treadle.executor.history import History
@@ -34,6 +36,9 @@ class Origin:
     reopened: steps of it that had failed and are to run again.
     parent: the program, with its step, that this run is part of.
     launch: what a command line needs to make the same Runtime again.
+    budget: the limits that the run was given for itself.
+    fork: what it takes over of another run. forked_from: `RUN/STEP` of that.
+    nested: whether its id tells which step it belongs to, so that the step finds it again.
     """
 
     journal: Journal | None = None
@@ -42,7 +47,10 @@ class Origin:
     reopened: tuple[str, ...] = ()
     parent: Program | None = None
     forked_from: str | None = None
+    fork: Fork | None = None
     launch: Mapping[str, JsonValue] | None = None
+    budget: Budget | None = None
+    nested: bool = False
 
 
 class Commanded(Protocol):
@@ -96,7 +104,7 @@ class Recorded:
                 task=task if isinstance(task, str) else None,
                 now=self._log.now(),
                 parent_id=None if origin.parent is None else origin.parent.run_id,
-                forked_from=origin.forked_from,
+                forked_from=(origin.forked_from or "").partition("/")[0] or None,
             )
         self._log.recorder, self._recording.log = self._recording, self._log
         self._recording.failed = failed
@@ -118,28 +126,61 @@ class Recorded:
             parent=(
                 None if origin.parent is None else f"{origin.parent.run_id}/{origin.parent.step_id}"
             ),
+            budget=None if origin.budget is None else origin.budget.limits(),
+            forked_from=origin.forked_from,
+            asks=() if origin.fork is None else origin.fork.asks,
         )
 
     async def end(self, ended: RunFinished) -> None:
         """The run has ended: tell its parent, and see to it that everything is kept."""
-        parent = self.origin.parent
-        if parent is not None and parent.log.loop is not None:
-            _tell(parent, ended)
+        if self.origin.parent is not None:
+            tell_parent(self.origin.parent, ended, self._log.events)
         if self.origin.journal is not None and self._recording is not None:
             await self.origin.journal.leave(self._recording)
 
 
-def _tell(parent: Program, ended: RunFinished) -> None:
-    finished = ChildRunFinished(
-        child_id=ended.run_id, status=ended.status, usage=ended.usage, step_id=parent.step_id
-    )
+def tell_parent(parent: Program, ended: RunFinished, events: Sequence[Event]) -> None:
+    """Record in the log of `parent` that a run within it has ended; `events` are that run's."""
     loop = parent.log.loop
-    assert loop is not None
+    if loop is None:
+        return
+    calls = History(events).calls
+
+    def tell() -> None:
+        usage, told, status = Usage(), 0, None
+        for event in parent.log.events:
+            if isinstance(event, ChildRunFinished) and event.child_id == ended.run_id:
+                usage, told, status = usage + event.usage, told + event.calls, event.status
+        if status == ended.status and told == calls and usage == ended.usage:
+            return  # an earlier process has told all there is
+        parent.log.append(
+            ChildRunFinished(
+                child_id=ended.run_id,
+                status=ended.status,
+                usage=ended.usage - usage,
+                step_id=parent.step_id,
+                calls=calls - told,
+            )
+        )
+
     if loop is asyncio.get_running_loop():
-        parent.log.append(finished)
+        tell()
     else:
         # Started by a tool in a thread, with an event loop of its own.
-        loop.call_soon_threadsafe(parent.log.append, finished)
+        loop.call_soon_threadsafe(tell)
+
+
+def book_earlier(parent: Program, run_id: str, history: History) -> None:
+    """Count in the budget of `parent` what a run within it has used, as far as it was not told."""
+    calls, usage = history.calls, history.usage
+    for event in parent.log.events:
+        if isinstance(event, ChildRunFinished) and event.child_id == run_id:
+            calls -= event.calls
+            usage -= event.usage
+    cost = usage.known_cost
+    parent.budget.book(
+        max(0, calls), max(0, usage.total_tokens), None if cost is None else max(0.0, cost)
+    )
 
 
 def _obey(run: Commanded, command: Command) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from treadle.core.budget import Budget
 from treadle.core.chat import Message
 from treadle.core.errors import PlanError, RunError
 from treadle.executor.history import History
@@ -13,8 +14,12 @@ from treadle.planner.plan import Plan
 from treadle.tools import ToolRegistry
 
 
-def task_of(run_id: str, history: History) -> tuple[str | Plan, Sequence[Message]]:
+def task_of(
+    run_id: str, history: History, known: str | Plan | None = None
+) -> tuple[str | Plan, Sequence[Message]]:
     """The task of a run, or its plan where it was handed one, and the conversation before.
+
+    known: what it was handed, where the caller knows that from elsewhere.
 
     Raises RunError (`nothing_recorded`, `payload_erased`).
     """
@@ -23,6 +28,8 @@ def task_of(run_id: str, history: History) -> tuple[str | Plan, Sequence[Message
         turns: Any = [] if started.history is None else started.history.value
         return str(started.task.value), [Message(role, text) for role, text in turns]
     if history.plan is None:
+        if known is not None:
+            return known, ()
         raise RunError(
             "nothing_recorded", f"{run_id} ended before its plan was recorded; start it again"
         )
@@ -75,8 +82,23 @@ def check_fits(history: History, tools: ToolRegistry) -> None:
         ) from error
 
 
-def reopened_by(history: History, done: Collection[str], redo: Collection[str]) -> tuple[str, ...]:
+def budget_of(history: History) -> Budget | None:
+    """The limits that the run was given for itself; None where it had those of its Runtime."""
+    limits: Any = None if history.started is None else history.started.budget
+    return None if limits is None else Budget(**limits)
+
+
+def reopened_by(
+    history: History,
+    tools: ToolRegistry,
+    done: Collection[str],
+    redo: Collection[str],
+    *,
+    again: bool = False,
+) -> tuple[str, ...]:
     """The failed steps that `redo` names, with those that were skipped because of a failure.
+
+    again: all failed steps, as if `redo` named each.
 
     Raises RunError: `unknown_step`, and `nothing_in_doubt` for a step that there is nothing to
     decide about.
@@ -92,6 +114,16 @@ def reopened_by(history: History, done: Collection[str], redo: Collection[str]) 
             raise RunError(
                 "nothing_in_doubt", f"what became of step '{step_id}' is known: {past.status}"
             )
+        elif _is_repeatable(history, tools, step_id):
+            raise RunError(
+                "nothing_in_doubt", f"step '{step_id}' has no effects: it simply runs again"
+            )
+    if again:
+        failed += [
+            step_id
+            for step_id, past in history.steps.items()
+            if past.status == "failed" and not past.resolved and step_id not in failed
+        ]
     if not failed:
         return ()
     skipped = [
@@ -100,3 +132,10 @@ def reopened_by(history: History, done: Collection[str], redo: Collection[str]) 
         if past.error is not None and past.error.code == "dependency_failed"
     ]
     return (*failed, *skipped)
+
+
+def _is_repeatable(history: History, tools: ToolRegistry, step_id: str) -> bool:
+    if history.plan is None or step_id not in history.plan:
+        return False
+    name = history.plan[step_id].tool
+    return name in tools and tools[name].effect.repeatable

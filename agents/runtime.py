@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from treadle.agents.agent import Agent
-from treadle.agents.pipeline import Pipeline, Settled
+from treadle.agents.journals import Journals
+from treadle.agents.offering import offered
+from treadle.agents.opening import Opening, RunOptions
+from treadle.agents.pipeline import Pipeline
+from treadle.agents.planning import plan_alone
 from treadle.agents.recorded import Origin
+from treadle.agents.recorded_runs import RecordedRuns
 from treadle.agents.run_stream import RunStream
+from treadle.agents.settled import settle
+from treadle.agents.tracing import Tracing
 from treadle.agents.user_settings import state_folder, user_settings
-from treadle.core.budget import Budget, BudgetMeter
+from treadle.core.budget import Budget
 from treadle.core.chat import ChatModel, Message
 from treadle.core.clock import Clock, SystemClock
 from treadle.core.durations import DurationHistory
@@ -23,28 +29,23 @@ from treadle.core.event_log import EventLog
 from treadle.core.ids import new_run_id
 from treadle.core.json_value import JsonValue
 from treadle.core.loop import run_bounded
-from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
-from treadle.core.program import Program, current_program
+from treadle.core.prices import Price, PriceList
+from treadle.core.program import current_program
 from treadle.core.settings import Settings
-from treadle.executor import Approve, Execution, RunResult
+from treadle.executor import Approve, RunResult
 from treadle.executor.calling import ToolCaller
-from treadle.executor.doubts import Verdict
-from treadle.executor.history import History
-from treadle.executor.undo import Undone, undo
-from treadle.planner.llm_planner import LLMPlanner
 from treadle.planner.plan import Plan
-from treadle.planner.prompt import Prompts
 from treadle.serving.resolve import choose_model
-from treadle.tools import Tool, ToolRegistry
-from treadle.tools.artifacts import ArtifactStore
-from treadle.tools.builtin import builtin_tools
+from treadle.tools import Effect, Tool
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from treadle.agents.langgraph_node import RuntimeNode
     from treadle.executor.journal import Journal
 
 
-class Runtime:
+class Runtime(RecordedRuns):
     """Plans and executes tasks; safe to share between concurrent tasks of one event loop.
 
     model: "openai:NAME", "vllm:URL", "ollama:NAME", a base URL, "offline", or a ChatModel; None
@@ -55,6 +56,8 @@ class Runtime:
     allow_hosts: hosts that `fetch_url` may contact; none by default.
     max_parallel: calls that run at once in one run.
     budget: limits for each run, nested ones included.
+    prices: of models by name, `*` at the end for all that begin so; those in the config file count
+        for what is not named here. See `treadle.core.prices`.
     approve: decides on calls with effects; without it such a run ends `waiting`.
     undo_on_failure: whether a run that fails for good takes back what its steps did.
     max_replans, max_repairs: how often a plan is patched, and a malformed one mended.
@@ -63,6 +66,8 @@ class Runtime:
         resumed; TREADLE_DATABASE_URL by default, and without it runs are in memory only.
     artifacts: a folder for large outputs. By default one in the user's state folder where runs are
         journaled, else a temporary one, deleted by `aclose`.
+    tracer: an OpenTelemetry Tracer that makes spans of what happens; see `treadle.telemetry`.
+    capture_content: whether spans carry tasks, answers, arguments, results and error messages.
 
     Raises ConfigError for what cannot be used. Nothing is contacted before the first run.
     """
@@ -77,6 +82,7 @@ class Runtime:
         builtins: bool = True,
         max_parallel: int = 8,
         budget: Budget | None = None,
+        prices: Mapping[str, Price] | None = None,
         approve: Approve | None = None,
         undo_on_failure: bool = False,
         max_replans: int = 2,
@@ -84,6 +90,8 @@ class Runtime:
         prompts: Path | str | None = None,
         database: str | None = None,
         artifacts: Path | str | None = None,
+        tracer: Tracer | None = None,
+        capture_content: bool = False,
         settings: Settings | None = None,
         clock: Clock | None = None,
         new_id: Callable[[], str] = new_run_id,
@@ -99,43 +107,44 @@ class Runtime:
         self.workspace = Path(workspace if workspace is not None else Path.cwd()).resolve()
         if not self.workspace.is_dir():
             raise ConfigError("bad_workspace", f"{self.workspace} is not a folder")
-        own = (each.as_tool(self.model) if isinstance(each, Agent) else each for each in tools)
-        included = (
-            builtin_tools(self.workspace, allow_hosts=allow_hosts, model=self.model)
-            if builtins
-            else ()
+        self.tools = offered(
+            self.model, tools, workspace=self.workspace if builtins else None, hosts=allow_hosts
         )
-        self.tools = ToolRegistry([*included, *own])
         """Everything that plans may call."""
         url = database if database is not None else self._settings.get("database_url")
-        self._database_url = url
-        if url is not None:
-            from treadle.core.database.url import DatabaseUrl
-
-            DatabaseUrl.parse(url)
-            if artifacts is None:
-                artifacts = state_folder(self._settings) / "artifacts"
-        self._journals: dict[asyncio.AbstractEventLoop, Journal] = {}
+        durations = DurationHistory()
+        self._journals = Journals(url, durations)
+        if url is not None and artifacts is None:
+            artifacts = state_folder(self._settings) / "artifacts"
         self.launch: Mapping[str, JsonValue] | None = None
         """What a command line needs to make this Runtime again; recorded with each run."""
-        folder = prompts if prompts is not None else self._settings.get("prompts")
-        self._settled = Settled(
-            model=self.model,
-            tools=self.tools,
-            prompts=Prompts(None if folder is None else Path(folder)),
-            deadlines=_deadlines(self._settings),
-            artifacts=ArtifactStore(None if artifacts is None else Path(artifacts)),
+        self._settled = settle(
+            self.model,
+            self.tools,
+            self._settings,
+            prompts=prompts,
+            artifacts=artifacts,
             max_replans=max_replans,
             max_repairs=max_repairs,
             undo_on_failure=undo_on_failure,
         )
-        self._durations = DurationHistory()
-        self._max_parallel = max_parallel
-        self._budget = budget or Budget()
-        self._approve = approve
         self._clock = clock or SystemClock()
-        self._new_id = new_id
         self._caller = ToolCaller(self._clock)
+        self.prices = PriceList({**self._settings.prices, **(prices or {})})
+        """What models cost."""
+        self._tracing = None if tracer is None else Tracing(tracer, content=capture_content)
+        self._opening = Opening(
+            self._settled,
+            durations,
+            self._caller,
+            self._clock,
+            budget=budget or Budget(),
+            max_parallel=max_parallel,
+            approve=approve,
+            tracing=self._tracing,
+            prices=self.prices,
+        )
+        self._new_id = new_id
         self._running: set[RunStream] = set()
         self._closed = False
 
@@ -174,140 +183,24 @@ class Runtime:
             return run_bounded(self._run_alone(task, options))
         raise RunError("event_loop_running", "an event loop runs here already: await run() instead")
 
-    async def resume(
-        self,
-        run_id: str,
-        *,
-        approve: Approve | None = None,
-        done: Collection[str] = (),
-        redo: Collection[str] = (),
-        accept_changes: bool = False,
-    ) -> RunResult:
-        """Go on with a journaled run that a crash, a cancellation or a wait has left unfinished.
+    async def learned(self) -> None:
+        """Return when it is known how long calls took in the runs that are journaled.
 
-        What has completed is not run again. A run that has succeeded or failed already gives the
-        result that it had.
-
-        approve: as for `run`.
-        done, redo: steps with effects that were cut short, so that nobody knows whether they took
-            effect: these did, those did not and are to run (again). A failed step can be redone.
-        accept_changes: go on although tools have changed since the run began.
-
-        Raises RunError: `run_not_found`, `run_held` by another process, `code_changed`,
-        `nothing_recorded`, `payload_erased`, `unknown_step` in `done` or `redo`; and ConfigError
-        (`no_database`).
+        Estimates only: no run waits for it by itself.
         """
-        stream = await self.reopen(
-            run_id, approve=approve, done=done, redo=redo, accept_changes=accept_changes
-        )
-        async with stream as run:
-            async for _ in run:
-                pass
-        return run.result
-
-    async def reopen(
-        self,
-        run_id: str,
-        *,
-        approve: Approve | None = None,
-        done: Collection[str] = (),
-        redo: Collection[str] = (),
-        accept_changes: bool = False,
-    ) -> RunStream:
-        """`resume` as a stream; its first events are those of the run so far."""
-        self._check_open()
-        journal = self._require_journal()
-        from treadle.agents.resume import (
-            check_fingerprints,
-            check_fits,
-            reopened_by,
-            task_of,
-        )
-
-        events = await journal.events(run_id)
-        history = History(events)
-        reopened = reopened_by(history, done, redo)
-        ended = history.finished
-        if ended is not None and ended.status in ("succeeded", "failed") and not (done or redo):
-            log = EventLog(run_id, self._clock, None, events)
-            pipeline = self._pipeline("", log, None, self._budget, (), None, Origin())
-            pipeline.end_as_recorded()
-            return self.open_stream(pipeline, pipeline.run)
-        if not accept_changes:
-            check_fingerprints(history, self.tools)
-        check_fits(history, self.tools)
-        recording = await journal.take(run_id)
-        try:
-            events = await journal.events(run_id)
-            history = History(events)
-            task, turns = task_of(run_id, history)
-            history.reopen(reopened)
-            log = EventLog(run_id, self._clock, recording, events)
-            verdicts: dict[str, Verdict] = {
-                **dict.fromkeys(done, "done"), **dict.fromkeys(redo, "redo")
-            }  # fmt: skip
-            origin = Origin(
-                journal=journal, recording=recording, history=history, reopened=reopened
-            )
-            pipeline = self._pipeline(
-                task, log, approve, self._budget, turns, None, origin, verdicts
-            )
-        except BaseException:
-            await journal.release(recording)
-            raise
-        return self.open_stream(pipeline, pipeline.run)
-
-    async def undo(self, run_id: str, step_id: str | None = None) -> list[Undone]:
-        """Take back what a journaled run did, in reverse dependency order; or one step of it.
-
-        Returns what became of each effect. Raises RunError: `run_not_found`, `run_held`,
-        `nothing_recorded`, `unknown_step`; and ConfigError (`no_database`).
-        """
-        self._check_open()
-        journal = self._require_journal()
-        row = await journal.row(run_id)
-        recording = await journal.take(run_id)
-        try:
-            events = await journal.events(run_id)
-            log = EventLog(run_id, self._clock, recording, events)
-            recording.log = log
-            return await undo(
-                History(events), log, self.tools, self._settled.artifacts, step_id=step_id
-            )
-        finally:
-            await journal.release(recording, row.status, row.finished_at)
-
-    def _require_journal(self) -> Journal:
-        journal = self.journal
-        if journal is None:
-            raise ConfigError("no_database", "runs are in memory only: name a database")
-        return journal
+        await self._journals.learned()
 
     @property
     def journal(self) -> Journal | None:
         """The journal for the running event loop; None where runs are in memory only."""
-        if self._database_url is None:
-            return None
-        loop = asyncio.get_running_loop()
-        found = self._journals.get(loop)
-        if found is None:
-            from treadle.core.database.url import DatabaseUrl
-            from treadle.executor.journal import Journal
-
-            found = self._journals[loop] = Journal(DatabaseUrl.parse(self._database_url))
-        return found
+        return self._journals.here
 
     async def _run_alone(self, task: str | Plan, options: dict[str, Any]) -> RunResult:
         """A run in an event loop that ends with it."""
         try:
             return await self.run(task, **options)
         finally:
-            await self._close_journal()
-
-    async def _close_journal(self) -> None:
-        journal = self._journals.pop(asyncio.get_running_loop(), None)
-        if journal is not None:
-            await journal.close()
+            await self._journals.close_here()
 
     def stream(
         self,
@@ -335,47 +228,11 @@ class Runtime:
     ) -> Pipeline:
         """A run that has not started, for whoever drives its stages. See `run`."""
         self._check_open()
+        self._journals.learn()
         log = EventLog(self._new_id(), self._clock)
         origin = Origin(journal=self.journal, parent=current_program.get(), launch=self.launch)
-        return self._pipeline(
-            task, log, approve, budget or self._budget, history, output_type, origin
-        )
-
-    def _pipeline(
-        self,
-        task: str | Plan,
-        log: EventLog,
-        approve: Approve | None,
-        budget: Budget,
-        history: Sequence[Message],
-        output_type: Any,
-        origin: Origin,
-        verdicts: Mapping[str, Verdict] | None = None,
-    ) -> Pipeline:
-        meter = BudgetMeter(budget, self._clock)
-        if origin.parent is not None:
-            meter = meter.within(origin.parent.budget)
-        program = Program(log.run_id, meter, log)
-        execution = Execution(
-            self.tools,
-            program,
-            durations=self._durations,
-            artifacts=self._settled.artifacts,
-            approve=approve or self._approve,
-            max_parallel=self._max_parallel,
-            verdicts=verdicts,
-            caller=self._caller,
-        )
-        return Pipeline(
-            self._settled,
-            task,
-            log=log,
-            program=program,
-            execution=execution,
-            history=history,
-            output_type=output_type,
-            origin=origin,
-        )
+        options = RunOptions(output_type, history, approve, budget)
+        return self._opening.pipeline(task, log, options, origin)
 
     def open_stream(
         self,
@@ -393,17 +250,40 @@ class Runtime:
         Raises PlanError, ModelError, and InputError for a task that cannot be planned.
         """
         self._check_open()
-        planner = LLMPlanner(
-            self.model,
-            self._settled.prompts,
-            max_repairs=self._settled.max_repairs,
-            deadlines=self._settled.deadlines,
-        )
-        async with aclosing(planner.stream(task, self.tools, history)) as planned:
-            async for part in planned:
-                if isinstance(part, Plan):
-                    return part
-        raise AssertionError("the planner ends with a plan or an exception")
+        return await plan_alone(self._settled, task, history)
+
+    def as_tool(
+        self,
+        name: str,
+        description: str,
+        *,
+        plan: Plan | None = None,
+        effect: Effect | str | None = None,
+        timeout: float | None = None,
+        budget: Budget | None = None,
+    ) -> Tool:
+        """This Runtime as a tool of another one: a call does the task, in words, that it is given.
+
+        Each call is a run of its own within the run that makes it: in its journal, its budget and
+        its trace; cancelled, paused, resumed and undone with it. Whoever decides on the effects of
+        the outer run decides on those in here. A run within that waits makes its step wait.
+
+        plan: what a call carries out, in place of a task; the tool takes no arguments then.
+        effect: what a call does to the world; by default the most severe effect of the tools here,
+            at least a read.
+        timeout: seconds for one call; 900 by default.
+        budget: limits for each call, beside those of the outer run.
+
+        Raises ConfigError (`bad_tool`), and PlanError for a plan that does not fit the tools.
+        """
+        from treadle.agents.nested import NestedRuns, nested_tool
+
+        runs = NestedRuns(self._opening, self._open_nested, self._new_id, plan, budget)
+        return nested_tool(runs, name, description, plan=plan, effect=effect, timeout=timeout)
+
+    def _open_nested(self, pipeline: Pipeline) -> RunStream:
+        self._check_open()
+        return self.open_stream(pipeline, pipeline.run)
 
     def as_langgraph_node(self, **keys: str) -> RuntimeNode:
         """This Runtime as a node of a LangGraph graph; see `RuntimeNode` for the keys."""
@@ -421,8 +301,10 @@ class Runtime:
         for run in list(self._running):
             await run.ended()
         await self._caller.close()
-        await self._close_journal()
+        await self._journals.close_here()
         await self.model.aclose()
+        if self._tracing is not None:
+            self._tracing.close()
         self._settled.artifacts.close()
 
     def _check_open(self) -> None:
@@ -439,8 +321,3 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def _deadlines(settings: Settings) -> ModelDeadlines:
-    total = settings.number("model_timeout", DEFAULT_DEADLINES.total)
-    return ModelDeadlines(idle=min(DEFAULT_DEADLINES.idle, total), total=total)

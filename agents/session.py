@@ -145,7 +145,9 @@ class ChatSession:
         with self._alone():
             clock = SystemClock()
             log = EventLog(new_run_id(), clock)
-            program = Program(log.run_id, BudgetMeter(Budget(), clock), log)
+            program = Program(
+                log.run_id, BudgetMeter(Budget(), clock, prices=self.runtime.prices), log
+            )
             token = current_program.set(program)
             try:
                 plan = await self.runtime.plan(text, history=_recent(await self.load()))

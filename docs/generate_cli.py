@@ -33,7 +33,8 @@ A paused run, and one that waits, ends with 3; `treadle resume` goes on with it.
 Settings come from options, then the environment (`TREADLE_MODEL`, `TREADLE_BASE_URL`,
 `TREADLE_API_KEY`, `TREADLE_PROMPTS`, `TREADLE_MODEL_TIMEOUT`, `TREADLE_DATABASE_URL`), then
 `config.toml` in the user's configuration folder (or `TREADLE_CONFIG_DIR`) with the keys `model`,
-`base_url`, `api_key`, `prompts`, `model_timeout`, `database_url`. Runs, history and artifacts are
+`base_url`, `api_key`, `prompts`, `model_timeout`, `database_url`, and tables `[prices."MODEL"]`
+(see [python.md](python.md#budgets)). Runs, history and artifacts are
 kept in the user's state folder (or `TREADLE_STATE_DIR`).
 """
 

@@ -26,6 +26,7 @@ from treadle.core.events import (
     StepRetrying,
     StepStarted,
     StepStatus,
+    ToolCalled,
     UndoFinished,
 )
 from treadle.executor.approval import Decisions
@@ -115,6 +116,8 @@ class History:
                 self.steps[event.step_id].open_calls.pop(event.index, None)
             case ModelCalled():
                 self.usage += event.usage
+            case ToolCalled():
+                self.calls += 1
             case ChildRunFinished():
                 self.usage += event.usage
                 self.calls += event.calls

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from treadle.core.errors import ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import UndoFinished, UndoStarted
 from treadle.core.json_value import JsonValue
 from treadle.executor.history import History, Past
+from treadle.executor.step_key import StepKey
 from treadle.executor.stored import load, restored
 from treadle.planner.step import Step
 from treadle.tools import Tool, ToolRegistry
@@ -18,20 +20,30 @@ from treadle.tools.artifacts import ArtifactStore
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What became of one effect: taken back, or `error` says why not. `index`: of a fan-out."""
+    """What became of one effect: taken back, or `error` says why not.
+
+    index: of a fan-out. run_id: of the run within, where a step of that had the effect.
+    """
 
     step_id: str
     index: int | None = None
     error: ErrorInfo | None = None
+    run_id: str | None = None
 
     def as_json(self) -> dict[str, JsonValue]:
-        """`{"step", "index"?, "undone", "error"?}`."""
+        """`{"step", "index"?, "run"?, "undone", "error"?}`."""
         document: dict[str, JsonValue] = {"step": self.step_id, "undone": self.error is None}
+        if self.run_id is not None:
+            document["run"] = self.run_id
         if self.index is not None:
             document["index"] = self.index
         if self.error is not None:
             document["error"] = {**self.error.as_json()}
         return document
+
+
+Within: TypeAlias = Callable[[Tool, StepKey], Awaitable[list[Undone] | None]]
+"""Takes back the run that a call has made; gives None for a tool whose calls are no runs."""
 
 
 async def undo(
@@ -41,8 +53,11 @@ async def undo(
     artifacts: ArtifactStore,
     *,
     step_id: str | None = None,
+    within: Within | None = None,
 ) -> list[Undone]:
     """Take back the effects of a run, the last first; or those of one step.
+
+    within: takes back the runs that its steps have made.
 
     Each is journaled before and after. What was taken back already is left alone; what cannot be
     taken back is reported, and the rest goes on. A crash in the middle may call an `undo` again
@@ -65,9 +80,35 @@ async def undo(
                 outcomes.append(Undone(step.id, None, ErrorInfo("unknown_tool", reason, step.id)))
             continue
         tool = tools[step.tool]
+        if within is not None:
+            nested = await _nested(step, past, tool, log, within)
+            if nested is not None:
+                outcomes += nested
+                continue
         if not tool.effect.repeatable:
             for index in _effects(past):
                 outcomes.append(await _take_back(step, index, past, tool, log, artifacts))
+    return outcomes
+
+
+async def _nested(
+    step: Step, past: Past, tool: Tool, log: EventLog, within: Within
+) -> list[Undone] | None:
+    """Take back the runs that the calls of `step` have made, however they ended.
+
+    Which of their effects are left to take back, their own events know.
+    """
+    outcomes: list[Undone] = []
+    for index in reversed(list(past.calls) or [None]):
+        undone = await within(tool, StepKey(log.run_id, step.id, past.version, index))
+        if undone is None:
+            return None
+        outcomes += undone
+        if undone:
+            error = next((each.error for each in undone if each.error is not None), None)
+            log.append(UndoStarted(step_id=step.id, index=index), durable=True)
+            log.append(UndoFinished(step_id=step.id, index=index, error=error), durable=True)
+    await log.durable()
     return outcomes
 
 

@@ -66,7 +66,8 @@ def encode(event: Event) -> Row:
             body[name] = value.as_json()
         elif isinstance(value, Usage):
             body[name] = [
-                value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.calls
+                value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.calls,
+                *(() if value.cost is None else (value.cost,)),
             ]  # fmt: skip
         elif isinstance(value, tuple):
             body[name] = [each.as_json() if isinstance(each, ErrorInfo) else each for each in value]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TreadleError,
     )
     from treadle.core.events import Event
+    from treadle.core.prices import Price
     from treadle.executor.approval import ApprovalRequest, Approve, approve_all
     from treadle.executor.result import RunResult, StepResult
     from treadle.planner.patch import PlanPatch
@@ -61,6 +62,7 @@ _HOMES = {
     "core.events": ("Event",),
     "executor.approval": ("ApprovalRequest", "Approve", "approve_all"),
     "executor.result": ("RunResult", "StepResult"),
+    "core.prices": ("Price",),
     "planner.patch": ("PlanPatch",),
     "planner.plan": ("Plan",),
     "planner.step": ("OnFailure", "Retry", "Step"),
@@ -95,6 +97,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "PlanPatch",
+    "Price",
     "Retry",
     "RunError",
     "RunResult",

@@ -360,7 +360,7 @@ async def test_after_a_failure_that_cancels_nothing_is_replanned() -> None:
 
 
 async def test_the_budget_of_tokens_refuses_the_joiner() -> None:
-    result = await run(plan(step("a", "add", a=1, b=2)), budget=Budget(tokens=100))
+    result = await run(plan(step("a", "add", a=1, b=2)), budget=Budget(tokens=1500))
     assert (result.status, code(result)) == ("failed", "budget_exceeded")
     assert statuses(result) == {"a": "succeeded"}
     assert purposes(result) == ["plan"]

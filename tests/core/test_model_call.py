@@ -24,6 +24,7 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import ModelCalled
 from treadle.core.model_call import ModelDeadlines, call_model, collect, stream_model
 from treadle.core.program import Outlook, Program, current_program
+from treadle.core.prompt_estimate import estimate_prompt
 from treadle.testing import FakeClock, ScriptedModel
 
 REQUEST = ChatRequest((Message("user", "Tell me something."),))
@@ -90,7 +91,7 @@ async def test_a_call_is_hinted_counted_and_recorded() -> None:
     assert hint is not None
     assert (hint.program_id, hint.step_id, hint.purpose) == ("run_1", "b", "agent")
     assert (hint.next_tool, hint.remaining_calls) == ("look", 2)
-    assert model.requests[0].max_tokens == 1000
+    assert model.requests[0].max_tokens == 1000 - estimate_prompt(REQUEST)
     event = recorded(made)
     assert (event.model, event.purpose, event.step_id) == ("scripted:model", "agent", "b")
     assert event.usage == reply.usage
@@ -110,8 +111,8 @@ async def test_the_smaller_limit_on_the_reply_counts() -> None:
 
 
 async def test_a_call_beyond_the_budget_does_not_happen() -> None:
-    model = ScriptedModel(["a long reply indeed", "never"])
-    with program(Budget(tokens=5)) as made:
+    model = ScriptedModel(["a long reply indeed " * 5, "never"])
+    with program(Budget(tokens=30)) as made:
         await call_model(model, REQUEST, purpose="step")
         with pytest.raises(BudgetExceeded):
             await call_model(model, REQUEST, purpose="step")
@@ -138,7 +139,7 @@ async def test_a_caller_that_leaves_early_is_recorded_and_pays_for_what_it_got()
     assert model.closed
     assert event.error is not None
     assert event.error.code == "cancelled"
-    assert event.usage == Usage(len("Tell me something.") // 4, 2, 0, 1)
+    assert event.usage == Usage(estimate_prompt(REQUEST), 2, 0, 1)
     assert made.budget.tokens == event.usage.total_tokens
 
 

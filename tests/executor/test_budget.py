@@ -88,7 +88,8 @@ async def test_the_model_call_after_the_last_token_is_refused() -> None:
     assert outcome.statuses == {"a": "succeeded", "b": "failed", "c": "succeeded"}
     assert outcome.code("b") == "budget_exceeded"
     assert len(model.requests) == 1
-    assert model.requests[0].max_tokens == 50
+    # The rest, after "go on" and what surrounds a message.
+    assert model.requests[0].max_tokens == 50 - 2 - 4
     assert len(outcome.events(ModelCalled)) == 1
 
 

@@ -120,6 +120,7 @@ def test_usage_is_the_sum_of_all_model_calls() -> None:
         "cached_tokens": 0,
         "total_tokens": 63,
         "model_calls": 3,
+        "cost": None,
     }
 
 

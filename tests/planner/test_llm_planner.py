@@ -315,7 +315,7 @@ async def test_repairs_are_counted_and_reported(allowed: int) -> None:
 
 
 async def test_the_budget_refuses_a_repair() -> None:
-    meter = BudgetMeter(Budget(tokens=1), SystemClock())
+    meter = BudgetMeter(Budget(tokens=1500), SystemClock())
     token = current_program.set(Program("run", meter, EventLog("run", SystemClock())))
     model = ScriptedModel(["no plan at all", {"steps": []}])
     try:

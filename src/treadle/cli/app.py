@@ -21,6 +21,7 @@ from treadle.cli.options import (
     DatabaseUrl,
     Debug,
     Json,
+    MaxCost,
     MaxParallel,
     MaxSeconds,
     MaxSteps,
@@ -135,6 +136,7 @@ def run_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     db: DatabaseUrl = None,
 ) -> None:
     """Plan a task, run the plan and print the answer."""
@@ -142,7 +144,7 @@ def run_command(
 
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens, db,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
     )  # fmt: skip
     end(options, lambda: run_task(read_task(task), options))
 
@@ -161,6 +163,7 @@ def exec_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     db: DatabaseUrl = None,
 ) -> None:
     """Run a plan file and print its answer."""
@@ -168,7 +171,7 @@ def exec_command(
 
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens, db,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
     )  # fmt: skip
     end(options, lambda: run_plan(read_plan(plan), options))
 
@@ -207,12 +210,13 @@ def chat_command(
     max_steps: MaxSteps = None,
     max_seconds: MaxSeconds = None,
     max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     db: DatabaseUrl = None,
 ) -> None:
     """Talk to it."""
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, False, debug,
-        max_steps, max_seconds, max_tokens, db,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
     )  # fmt: skip
 
     async def chat() -> int:

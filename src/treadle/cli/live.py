@@ -206,6 +206,7 @@ def _header(view: RunView, now: float) -> Text:
         header.append(f" {seconds(max(0.0, now - view.started))} ", style="dim")
     extras = [
         f"{view.usage.total_tokens:,} tokens" if view.usage.total_tokens else "",
+        f"cost {view.usage.cost:,.4g}" if view.usage.cost else "",
         f"{view.repairs} repair{'s' if view.repairs > 1 else ''}" if view.repairs else "",
         f"replan {view.replans}" if view.replans else "",
         one_line(view.model or "", 40),

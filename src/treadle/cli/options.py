@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from treadle.core.errors import ConfigError, TreadleError
 from treadle.core.json_value import JsonValue
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from treadle.agents.runtime import Runtime
     from treadle.core.settings import Settings
     from treadle.executor.approval import Approve
@@ -52,6 +55,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 MaxSteps = Annotated[int | None, typer.Option(help="Budget: step executions.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Budget: seconds.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Budget: tokens.")]
+MaxCost = Annotated[
+    float | None, typer.Option(help="Budget: money, by the prices in the config file.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class CommonOptions:
     max_seconds: float | None = None
     max_tokens: int | None = None
     database: str | None = None
+    max_cost: float | None = None
 
     @property
     def interactive(self) -> bool:
@@ -92,6 +99,7 @@ def make_runtime(
     from treadle.agents.runtime import Runtime
     from treadle.core.budget import Budget
     from treadle.executor.approval import approve_all
+    from treadle.telemetry.environment import captures_content
 
     runtime = Runtime(
         model=model or options.model,
@@ -99,13 +107,27 @@ def make_runtime(
         workspace=options.workspace,
         allow_hosts=options.allow_hosts,
         max_parallel=options.max_parallel,
-        budget=Budget(options.max_steps, options.max_seconds, options.max_tokens),
+        budget=Budget(options.max_steps, options.max_seconds, options.max_tokens, options.max_cost),
         approve=approve_all if options.yes else approve,
         database=database_url(options),
         artifacts=state_folder(settings()) / "artifacts",
+        tracer=_tracer(),
+        capture_content=captures_content(os.environ),
     )
     runtime.launch = _launch(options)
     return runtime
+
+
+def _tracer() -> Tracer | None:
+    """Where spans go, as the environment says; that they cannot go there is no reason to stop."""
+    from treadle.cli.output import print_note
+    from treadle.telemetry.environment import tracer_from
+
+    try:
+        return tracer_from(os.environ)
+    except ConfigError as error:
+        print_note(f"warning: {error}")
+        return None
 
 
 def database_url(options: CommonOptions) -> str:
@@ -126,6 +148,7 @@ def _launch(options: CommonOptions) -> dict[str, JsonValue]:
         "max_steps": options.max_steps,
         "max_seconds": options.max_seconds,
         "max_tokens": options.max_tokens,
+        "max_cost": options.max_cost,
     }
 
 
@@ -142,6 +165,7 @@ def as_launched(options: CommonOptions, launch: Mapping[str, Any]) -> CommonOpti
         max_steps=launch.get("max_steps"),
         max_seconds=launch.get("max_seconds"),
         max_tokens=launch.get("max_tokens"),
+        max_cost=launch.get("max_cost"),
     )
 
 

@@ -87,6 +87,31 @@ def approve_command(
     end(options, lambda: answer(run, Answer(tuple(step), not deny, reason, args), options))
 
 
+def fork_command(
+    run: Run,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The first step that runs anew.")],
+    args: Annotated[
+        str | None, typer.Option("--args", metavar="JSON", help="With these arguments instead.")
+    ] = None,
+    model: Model = None,
+    tools: Tools = None,
+    workspace: Workspace = None,
+    allow_host: AllowHost = None,
+    yes: Yes = False,
+    json: Json = False,
+    debug: Debug = False,
+    db: DatabaseUrl = None,
+) -> None:
+    """Go another way than a run from one of its steps on, as a new run."""
+    from treadle.cli.record_commands import fork
+
+    options = CommonOptions(
+        model, list_of(tools), workspace, list_of(allow_host),
+        yes=yes, json=json, debug=debug, database=db,
+    )  # fmt: skip
+    end(options, lambda: fork(run, step, args, options))
+
+
 def cancel_command(
     run: Run, json: Json = False, debug: Debug = False, db: DatabaseUrl = None
 ) -> None:
@@ -164,6 +189,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     for name, command in (
         ("resume", resume_command),
+        ("fork", fork_command),
         ("approve", approve_command),
         ("cancel", cancel_command),
         ("pause", pause_command),

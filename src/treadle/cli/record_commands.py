@@ -14,7 +14,7 @@ from treadle.cli.harmless import one_line
 from treadle.cli.options import CommonOptions, as_launched, database_url, make_runtime
 from treadle.cli.output import print_error, print_json, print_note, write_stdout
 from treadle.cli.plain import PlainRun
-from treadle.cli.run_command import EXIT_CODES, Settled, resume_run
+from treadle.cli.run_command import EXIT_CODES, Settled, fork_run, resume_run
 from treadle.core.clock import iso_time
 from treadle.core.errors import InputError, RunError
 from treadle.core.json_value import JsonValue
@@ -51,13 +51,24 @@ async def _journal(options: CommonOptions) -> AsyncIterator[Journal]:
 
 async def resume(run_id: str, options: CommonOptions, settled: Settled) -> int:
     """`treadle resume`, with the options that the run was begun with."""
+    return await resume_run(run_id, await _launched(run_id, options), settled)
+
+
+async def fork(run_id: str, step_id: str, arguments: str | None, options: CommonOptions) -> int:
+    """`treadle fork`, with the options that the run was begun with."""
+    changed = None if arguments is None else _object(arguments)
+    return await fork_run(run_id, step_id, changed, await _launched(run_id, options))
+
+
+async def _launched(run_id: str, options: CommonOptions) -> CommonOptions:
+    """`options`, and where they say nothing, what the run was begun with."""
     from treadle.core.events import RunStarted
 
     async with _journal(options) as journal:
         events = await journal.events(run_id)
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     launch: Any = {} if started is None or started.settings is None else started.settings.value
-    return await resume_run(run_id, as_launched(options, launch), settled)
+    return as_launched(options, launch)
 
 
 async def answer(run_id: str, given: Answer, options: CommonOptions) -> int:
@@ -95,8 +106,12 @@ def _arguments(given: Answer) -> dict[str, JsonValue] | None:
         return None
     if len(given.step_ids) != 1 or not given.approved:
         raise InputError("bad_arguments", "--args goes with the approval of one step")
+    return _object(given.arguments)
+
+
+def _object(text: str) -> dict[str, JsonValue]:
     try:
-        arguments = json.loads(given.arguments)
+        arguments = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError("bad_arguments", f"--args is not JSON: {error}") from None
     if not isinstance(arguments, dict):
@@ -132,13 +147,7 @@ async def _ended(journal: Journal, run_id: str) -> RunRow:
 
 async def undo(run_id: str, step_id: str | None, options: CommonOptions) -> int:
     """`treadle undo`: exit code 1 where something could not be taken back."""
-    from treadle.core.events import RunStarted
-
-    async with _journal(options) as journal:
-        events = await journal.events(run_id)
-    started = next((event for event in events if isinstance(event, RunStarted)), None)
-    launch: Any = {} if started is None or started.settings is None else started.settings.value
-    async with make_runtime(as_launched(options, launch)) as runtime:
+    async with make_runtime(await _launched(run_id, options)) as runtime:
         outcomes = await runtime.undo(run_id, step_id)
     if options.json:
         print_json({"run_id": run_id, "undone": [each.as_json() for each in outcomes]})
@@ -147,6 +156,7 @@ async def undo(run_id: str, step_id: str | None, options: CommonOptions) -> int:
     else:
         for each in outcomes:
             name = each.step_id if each.index is None else f"{each.step_id}[{each.index}]"
+            name = name if each.run_id is None else f"{each.run_id}/{name}"
             said = "taken back" if each.error is None else f"not taken back: {each.error}"
             print_note(f"{name}: {one_line(said, 200)}")
     return 1 if any(each.error is not None for each in outcomes) else 0

@@ -16,6 +16,7 @@ from treadle.cli.options import CommonOptions, make_runtime
 from treadle.cli.output import can_redraw, print_json
 from treadle.cli.plain import PlainRun
 from treadle.core.errors import InputError
+from treadle.core.json_value import JsonValue
 
 if TYPE_CHECKING:
     from treadle.agents.run_stream import RunStream
@@ -54,6 +55,17 @@ async def resume_run(run_id: str, options: CommonOptions, settled: Settled) -> i
     return EXIT_CODES[result.status or "failed"]
 
 
+async def fork_run(
+    run_id: str,
+    step_id: str,
+    arguments: dict[str, JsonValue] | None,
+    options: CommonOptions,
+) -> int:
+    """Go another way than a recorded run; return the exit code."""
+    result = await _run(partial(_fork, run_id, step_id, arguments), options)
+    return EXIT_CODES[result.status or "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What a person has decided about steps in doubt, and about changed tools."""
@@ -78,6 +90,12 @@ async def _reopen(run_id: str, settled: Settled, runtime: Runtime) -> RunStream:
     return await runtime.reopen(
         run_id, done=settled.done, redo=settled.redo, accept_changes=settled.accept_changes
     )
+
+
+async def _fork(
+    run_id: str, step_id: str, arguments: dict[str, JsonValue] | None, runtime: Runtime
+) -> RunStream:
+    return await runtime.open_fork(run_id, step_id, arguments=arguments)
 
 
 async def _run(opening: Opening, options: CommonOptions) -> RunResult:

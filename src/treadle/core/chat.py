@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from treadle.core.json_value import JsonSchema
+from treadle.core.prices import rounded
 from treadle.core.program import ProgramHint
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -58,17 +59,27 @@ class ResponseSchema:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and calls, as reported by the backend (estimated where it reports none)."""
+    """Tokens and calls, as reported by the backend (estimated where it reports none).
+
+    cost: in the currency of the prices that the user gave; None where a model has none.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     calls: int = 0
+    cost: float | None = None
 
     @property
     def total_tokens(self) -> int:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def known_cost(self) -> float | None:
+        """The cost; of what was not used at all it is 0."""
+        used = self.calls or self.total_tokens
+        return self.cost if used or self.cost is not None else 0.0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -76,16 +87,34 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.calls + other.calls,
+            self._cost_with(other, 1),
         )
 
-    def as_json(self) -> dict[str, int]:
-        """The counts by name, with `total_tokens` and `model_calls`."""
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cached_tokens - other.cached_tokens,
+            self.calls - other.calls,
+            self._cost_with(other, -1),
+        )
+
+    def _cost_with(self, other: Usage, sign: int) -> float | None:
+        """One part of unknown cost makes the whole unknown."""
+        if self.cost is None and other.cost is None:
+            return None
+        here, there = self.known_cost, other.known_cost
+        return None if here is None or there is None else rounded(here + sign * there)
+
+    def as_json(self) -> dict[str, int | float | None]:
+        """The counts by name, with `total_tokens`, `model_calls` and `cost`."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "cached_tokens": self.cached_tokens,
             "total_tokens": self.total_tokens,
             "model_calls": self.calls,
+            "cost": self.cost,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Protocol
 
 DEFAULT_SECONDS = 1.0
@@ -32,6 +33,16 @@ class DurationHistory:
     def expected_seconds(self, tool: str) -> float:
         logarithm = self._logarithms.get(tool)
         return DEFAULT_SECONDS if logarithm is None else math.exp(logarithm)
+
+    def seed(self, seen: Iterable[tuple[str, float]]) -> None:
+        """Take over what was seen before, the latest last; what is known already is known better.
+
+        seen: tools, and the seconds that a call of them took.
+        """
+        before = DurationHistory()
+        for tool, seconds in seen:
+            before.observe(tool, seconds)
+        self._logarithms = {**before._logarithms, **self._logarithms}
 
     def observe(self, tool: str, seconds: float) -> None:
         seen = math.log(max(seconds, 1e-6))

@@ -58,17 +58,27 @@ class ModelError(TreadleError):
 
 
 class BudgetExceeded(TreadleError):
-    """The run's budget refuses the next call; what was done so far is kept."""
+    """The run's budget refuses the next call; what was done so far is kept.
 
-    def __init__(self, resource: str, limit: float, used: float) -> None:
+    used: so far, with what calls under way have reserved.
+    needed: what the call would have taken at least, where that is known.
+    """
+
+    def __init__(self, resource: str, limit: float, used: float, needed: float = 0) -> None:
+        what = (
+            f"is used up ({used:g} used)"
+            if used >= limit or not needed
+            else f"does not allow this call ({used:g} used or reserved, {needed:g} needed)"
+        )
+        unit = "in money" if resource == "cost" else resource
         super().__init__(
             "budget_exceeded",
-            f"the budget of {limit:g} {resource} is used up ({used:g} used): "
-            f"raise it or make the task smaller",
+            f"the budget of {limit:g} {unit} {what}: raise it or make the task smaller",
         )
         self.resource = resource
         self.limit = limit
         self.used = used
+        self.needed = needed
 
 
 class RunError(TreadleError):

@@ -1,7 +1,8 @@
 """The one way in which anything inside Treadle calls a model.
 
-It asks the run's budget first, attaches the ProgramHint, enforces the deadlines that make sure
-that a model which never ends cannot hang a run, and records the call as an event.
+It reserves what the call may use in the run's budget, attaches the ProgramHint, enforces the
+deadlines that make sure that a model which never ends cannot hang a run, records the call as an
+event and settles what it has used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from treadle.core.budget import Reservation
 from treadle.core.chat import (
     ChatDelta,
     ChatModel,
@@ -27,6 +29,7 @@ from treadle.core.chat import (
 from treadle.core.errors import ErrorInfo, ModelError
 from treadle.core.events import ModelCalled
 from treadle.core.program import Program, current_program
+from treadle.core.prompt_estimate import estimate_prompt, estimate_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,20 @@ async def stream_model(
 
     purpose: "plan", "repair", "join", "step" or "agent"; recorded and sent as a hint.
 
-    Raises BudgetExceeded before the call when nothing is left, and ModelError with
-    `model_timeout`, `model_runaway` or `model_stream_cut` for a reply that does not come, does
-    not end or breaks off. Every other ModelError is the model's own.
+    Within a run whose budget limits tokens or money, `max_tokens` is what could be reserved for
+    the reply (see `BudgetMeter.reserve_model_call`).
+
+    Raises BudgetExceeded before the call when too little is left, ConfigError (`no_price`) where
+    money is limited and the model has no price, and ModelError with `model_timeout`,
+    `model_runaway` or `model_stream_cut` for a reply that does not come, does not end or breaks
+    off. Every other ModelError is the model's own.
     """
     program = current_program.get()
+    reservation = Reservation()
     if program is not None:
-        program.budget.reserve_model_call()
-        request = _within_budget(request, program, purpose)
+        hint = program.hint(purpose)
+        reservation = _reserve(program, model, request)
+        request = replace(request, max_tokens=reservation.max_tokens, hint=hint)
     started = monotonic()
     first: float | None = None
     usage = Usage(calls=1)
@@ -81,8 +90,8 @@ async def stream_model(
                     first = monotonic() - started
                 if isinstance(delta, Finished):
                     finished = True
-                    usage = replace(delta.usage, calls=1)
-                    yield delta
+                    usage = _priced(replace(delta.usage, calls=1), model, program)
+                    yield Finished(delta.reason, usage)
                     break
                 characters += len(delta.text if isinstance(delta, TextDelta) else delta.arguments)
                 if characters > deadlines.characters:
@@ -106,10 +115,11 @@ async def stream_model(
         raise
     finally:
         if program is not None:
-            if first is not None and not finished:
-                usage = _estimated(request, characters)
-            program.budget.settle_tokens(usage.total_tokens)
-            program.log.append(
+            if not finished:
+                cut = usage if first is None else _estimated(request, characters)
+                usage = _priced(cut, model, program)
+            program.budget.settle(reservation, usage)
+            program.record(
                 ModelCalled(
                     model=model.name,
                     purpose=purpose,
@@ -152,10 +162,25 @@ async def collect(deltas: AsyncIterator[ChatDelta]) -> ChatReply:
     raise ModelError("model_stream_cut", "the model's reply broke off", retryable=True)
 
 
+def _reserve(program: Program, model: ChatModel, request: ChatRequest) -> Reservation:
+    return program.budget.reserve_model_call(
+        model.name, lambda: estimate_prompt(request), request.max_tokens
+    )
+
+
+def _priced(usage: Usage, model: ChatModel, program: Program | None) -> Usage:
+    """`usage` with what it costs, where that is known."""
+    price = None if program is None else program.budget.price(model.name)
+    return usage if price is None else replace(usage, cost=price.of(usage))
+
+
 def _estimated(request: ChatRequest, characters: int) -> Usage:
-    """What a call cost that was cut before it said so; four characters are about one token."""
-    prompt = sum(len(message.content) for message in request.messages)
-    return Usage(prompt_tokens=prompt // 4, completion_tokens=characters // 4, calls=1)
+    """What a call used that was cut before it said so."""
+    return Usage(
+        prompt_tokens=estimate_prompt(request),
+        completion_tokens=estimate_text(characters),
+        calls=1,
+    )
 
 
 def _extended(call: ToolCall | None, delta: ToolCallDelta) -> ToolCall:
@@ -165,14 +190,6 @@ def _extended(call: ToolCall | None, delta: ToolCallDelta) -> ToolCall:
         name=call.name + (delta.name or ""),
         arguments=call.arguments + delta.arguments,
     )
-
-
-def _within_budget(request: ChatRequest, program: Program, purpose: str) -> ChatRequest:
-    remaining = program.budget.remaining_tokens
-    max_tokens = request.max_tokens
-    if remaining is not None:
-        max_tokens = remaining if max_tokens is None else min(max_tokens, remaining)
-    return replace(request, max_tokens=max_tokens, hint=program.hint(purpose))
 
 
 async def _with_deadlines(

@@ -7,6 +7,8 @@ that calls a model inside it finds it in a context variable, which tasks and thr
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from treadle.core.budget import BudgetMeter
     from treadle.core.event_log import EventLog
+    from treadle.core.events import Event
+
+_log = logging.getLogger("treadle.runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,22 @@ class Program:
             remaining_seconds=outlook.remaining_seconds,
             last_call=outlook.last_call,
         )
+
+    def record(self, event: Event) -> None:
+        """Append `event` to the log, from whatever thread: in that of the run's event loop."""
+        loop = self.log.loop
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if loop is None or loop is here:
+            self.log.append(event)
+            return
+        try:
+            loop.call_soon_threadsafe(self.log.append, event)
+        except RuntimeError:
+            # The run and its loop have ended; this comes from a thread that was left behind.
+            _log.warning("%s: a %s came after the end", self.run_id, type(event).__name__)
 
     def for_step(self, step_id: str, outlook: Callable[[], Outlook] | None) -> Program:
         """The same program, seen from inside a step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Tracer, set_span_in_context
@@ -66,6 +67,7 @@ class SpanExporter:
         # Bounded: a service runs for months, and only what goes on later needs these.
         self._roots: OrderedDict[str, SpanContext] = OrderedDict()
         self._tools: OrderedDict[str, dict[str, str]] = OrderedDict()
+        self._parents: OrderedDict[str, str] = OrderedDict()
         self._undoing: dict[tuple[str, str, int | None], tuple[Span, float]] = {}
 
     def take(self, event: Event) -> None:
@@ -83,6 +85,27 @@ class SpanExporter:
                     self._within_run(run, event)
                     run.last = event.at
 
+    def recall(self, events: Iterable[Event]) -> None:
+        """Take note of what a run has done before, in another process as a rule; makes no span."""
+        for event in events:
+            tools = self._tools.get(event.run_id)
+            match event:
+                case RunStarted() if event.run_id not in self._runs:
+                    self._remember(event.run_id, {})
+                    self._remember_parent(event)
+                case StepPlanned() if tools is not None:
+                    tools[event.step_id] = event.tool
+                case StepDropped() if tools is not None:
+                    tools.pop(event.step_id, None)
+
+    def span_of(self, run_id: str, step_id: str | None) -> Span | None:
+        """The span of what goes on in a step now, or of the run; None where it has none."""
+        run = self._runs.get(run_id)
+        if run is None:
+            return None
+        step = None if step_id is None else run.steps.get(step_id)
+        return run.root if step is None else step.span
+
     def close(self) -> None:
         """End the spans of runs that have no end yet, at their last event, as cut short."""
         for run_id in list(self._runs):
@@ -97,12 +120,13 @@ class SpanExporter:
         attributes = names.run_attributes(event.run_id)
         if self._content:
             attributes |= names.task_content(event.task)
+        self._remember_parent(event)
         self._open(event, attributes, self._within_parent(event.parent))
 
     def _resumed(self, event: RunResumed) -> None:
         self._cut_short(event.run_id)
         attributes = {**names.run_attributes(event.run_id), names.RUN_RESUMED: True}
-        self._open(event, attributes, None)
+        self._open(event, attributes, self._within_parent(self._parents.get(event.run_id)))
 
     def _open(self, event: Event, attributes: names.Attributes, within: Context | None) -> None:
         before = self._roots.get(event.run_id)
@@ -131,7 +155,16 @@ class SpanExporter:
             self._forget(run_id)
 
     def _forget(self, run_id: str) -> None:
-        self._tools[run_id] = self._runs.pop(run_id).tools
+        self._remember(run_id, self._runs.pop(run_id).tools)
+
+    def _remember_parent(self, event: RunStarted) -> None:
+        if event.parent is not None:
+            self._parents[event.run_id] = event.parent
+            if len(self._parents) > _MOST_REMEMBERED:
+                self._parents.popitem(last=False)
+
+    def _remember(self, run_id: str, tools: dict[str, str]) -> None:
+        self._tools[run_id] = tools
         if len(self._tools) > _MOST_REMEMBERED:
             self._tools.popitem(last=False)
 
@@ -201,12 +234,14 @@ class SpanExporter:
         run = self._runs.get(event.run_id)
         tools = self._tools.get(event.run_id, {}) if run is None else run.tools
         root = self._roots.get(event.run_id)
-        if root is None or event.step_id not in tools:
+        if event.step_id not in tools:
             return
+        # Run by another process: where its spans are is not known here.
+        within = None if root is None else set_span_in_context(NonRecordingSpan(root), Context())
         attributes = names.tool_attributes(tools[event.step_id], event.run_id, event.step_id)
         span = self._tracer.start_span(
             f"undo {tools[event.step_id]}",
-            set_span_in_context(NonRecordingSpan(root), Context()),
+            within,
             attributes={**attributes, "gen_ai.operation.name": "undo"},
             start_time=nanoseconds(event.at),
         )

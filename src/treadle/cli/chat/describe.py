@@ -36,9 +36,10 @@ def help_text() -> str:
 def usage_text(usage: Usage) -> str:
     """What the session has used so far."""
     calls = f"{usage.calls:,} model call{'' if usage.calls == 1 else 's'}"
+    cost = f", cost {usage.cost:,.4g}" if usage.cost else ""
     return (
         f"{calls}, {usage.total_tokens:,} tokens: {usage.prompt_tokens:,} prompt "
-        f"({usage.cached_tokens:,} cached), {usage.completion_tokens:,} completion"
+        f"({usage.cached_tokens:,} cached), {usage.completion_tokens:,} completion{cost}"
     )
 
 

@@ -50,6 +50,8 @@ def _header(timeline: Timeline) -> str:
     ]
     if usage.calls:
         facts.append(f"{usage.total_tokens:,} tokens in {usage.calls:,} model calls")
+    if usage.cost:
+        facts.append(f"cost {usage.cost:,.4g}")
     if timeline.began is not None:
         facts.append(f"started {iso_time(timeline.began)[:19]}Z")
     if timeline.gaps:

@@ -69,6 +69,8 @@ def _header(timeline: Timeline) -> list[Text]:
     facts = [seconds(timeline.seconds), _plural(len(timeline.steps), "step")]
     if usage.calls:
         facts.append(f"{usage.total_tokens:,} tokens in {_plural(usage.calls, 'model call')}")
+    if usage.cost:
+        facts.append(f"cost {usage.cost:,.4g}")
     facts += [_plural(len(timeline.children), "nested run")] if timeline.children else []
     lines = [
         _line(
@@ -117,6 +119,8 @@ def _facts(step: StepLine) -> str:
         facts += f", {step.retries:,} retried" if step.total else f", {step.attempts} attempts"
     if step.usage.calls:
         facts += f", {step.usage.total_tokens:,} tokens"
+    if step.usage.cost:
+        facts += f", cost {step.usage.cost:,.4g}"
     return facts + (", undone" if step.undone else "")
 
 

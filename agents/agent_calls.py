@@ -1,0 +1,160 @@
+"""The tool calls that an agent's model asks for, made and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from treadle.agents.scope import current_scope
+from treadle.core.chat import Message, ToolCall
+from treadle.core.clock import SystemClock
+from treadle.core.errors import BudgetExceeded, ErrorInfo, ToolError, TreadleError
+from treadle.core.event_log import EventLog
+from treadle.core.events import Payload, ToolCalled, ToolStarted
+from treadle.core.json_value import JsonValue, as_text
+from treadle.core.program import Program, current_program
+from treadle.executor.approval import ApprovalRequest, Approve, PendingCall, needs_approval
+from treadle.executor.calling import ToolCaller
+from treadle.tools import Tool, ToolRegistry
+
+MAX_RESULT = 20_000
+"""Characters of one tool's output that the model is shown."""
+
+
+class AgentCalls:
+    """Makes the calls of one task of an agent; a failure is an answer that the model sees.
+
+    Within a run they count in its budget and go through its ToolCaller, under the same limits as
+    the calls of its steps. Each call is recorded when it has ended, and before it begins, where it
+    has an effect that cannot be repeated: that record is durable before the effect.
+
+    own: makes the calls outside of any run.
+    approve: decides on effects; None when there is nobody to ask.
+    """
+
+    def __init__(self, tools: ToolRegistry, own: ToolCaller, approve: Approve | None) -> None:
+        self._tools = tools
+        self._approve = approve
+        self._program = current_program.get()
+        self._caller = _shared_caller(self._program) or own
+
+    async def make(self, calls: Sequence[ToolCall]) -> list[Message]:
+        """The outcomes of `calls`, which are made at once, in their order.
+
+        Raises BudgetExceeded, RunError where the journal takes nothing more, and whatever
+        `approve` raises.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(self._one(call)) for call in calls]
+        except BaseExceptionGroup as failed:
+            # The budget is used up, or nobody may be asked: callers know that by its own type.
+            first = failed.exceptions[0]
+            raise first from first.__cause__
+        return [each.result() for each in running]
+
+    async def _one(self, call: ToolCall) -> Message:
+        arguments: dict[str, Any] = {}
+        if self._program is not None:
+            # Whatever becomes of it: a model that asks for nonsense has an end, too.
+            self._program.budget.reserve_step()
+        try:
+            wanted = self._tools.find(call.name)
+            arguments = _arguments(call)
+            await self._admit(wanted, arguments)
+        except BudgetExceeded:
+            raise
+        except TreadleError as error:
+            return self._failed(call, arguments, error)
+        if not wanted.effect.repeatable:
+            await self._intend(wanted, arguments)
+        try:
+            output = await self._caller.call(wanted, arguments)
+        except BudgetExceeded:
+            raise
+        except TreadleError as error:
+            return self._failed(call, arguments, error)
+        self._record(call, arguments, output, None)
+        text = as_text(output)
+        if len(text) > MAX_RESULT:
+            text = f"{text[:MAX_RESULT]}\n(cut: {len(text):,} characters in all)"
+        return Message("tool", text, tool_call_id=call.id)
+
+    async def _admit(self, wanted: Tool, arguments: dict[str, Any]) -> None:
+        if not wanted.effect.repeatable:
+            # What could never be a call is nothing to ask about, and no intent.
+            wanted.signature.check(wanted.name, arguments)
+        if not needs_approval(wanted):
+            return
+        if self._approve is None:
+            raise ToolError(
+                "approval_needed", f"'{wanted.name}' changes things; nobody may agree here"
+            )
+        pending = PendingCall("agent", wanted.name, wanted.effect, arguments)
+        run_id = "" if self._program is None else self._program.run_id
+        if not await self._approve(ApprovalRequest(run_id, "", (pending,))):
+            raise ToolError("approval_denied", f"the call of '{wanted.name}' was not approved")
+
+    async def _intend(self, wanted: Tool, arguments: dict[str, Any]) -> None:
+        """Whatever happens from now on, it is known that the effect may have happened."""
+        program = self._program
+        if program is None:
+            return
+        event = ToolStarted(step_id=program.step_id, tool=wanted.name, arguments=Payload(arguments))
+        loop = program.log.loop
+        if loop is None or loop is asyncio.get_running_loop():
+            await _kept(program.log, event)
+        else:
+            # The log belongs to the thread of the run's event loop.
+            keeping = asyncio.run_coroutine_threadsafe(_kept(program.log, event), loop)
+            await asyncio.wrap_future(keeping)
+
+    def _failed(self, call: ToolCall, arguments: dict[str, Any], error: TreadleError) -> Message:
+        failure = ErrorInfo.of(error)
+        self._record(call, arguments, None, failure)
+        return Message("tool", f"error: {failure}", tool_call_id=call.id)
+
+    def _record(
+        self,
+        call: ToolCall,
+        arguments: dict[str, Any],
+        output: JsonValue,
+        failure: ErrorInfo | None,
+    ) -> None:
+        if self._program is None:
+            return
+        self._program.record(
+            ToolCalled(
+                step_id=self._program.step_id,
+                tool=call.name,
+                arguments=Payload(arguments),
+                output=None if failure is not None else Payload(output),
+                error=failure,
+            )
+        )
+
+
+async def _kept(log: EventLog, event: ToolStarted) -> None:
+    log.append(event)
+    await log.durable()
+
+
+def _shared_caller(program: Program | None) -> ToolCaller | None:
+    """That of the run; None outside of any, and in a thread, whose loop it is no good for."""
+    scope = current_scope()
+    if scope is None or program is None:
+        return None
+    here = program.log.loop in (None, asyncio.get_running_loop())
+    return scope.caller if here else ToolCaller(SystemClock())
+
+
+def _arguments(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ToolError("invalid_arguments", f"'{call.name}': not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ToolError("invalid_arguments", f"'{call.name}': the arguments must be an object")
+    return arguments

@@ -1,0 +1,118 @@
+"""How the runs of a Runtime are made, before they start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from treadle.agents.pipeline import Pipeline
+from treadle.agents.recorded import Origin
+from treadle.agents.scope import RunScope, ScopedProgram
+from treadle.agents.settled import Settled
+from treadle.agents.tracing import Tracing
+from treadle.agents.undoing import Undoing
+from treadle.core.budget import Budget, BudgetMeter
+from treadle.core.chat import Message
+from treadle.core.clock import Clock
+from treadle.core.durations import DurationSource
+from treadle.core.event_log import EventLog
+from treadle.core.prices import NO_PRICES, PriceList
+from treadle.core.program import Program
+from treadle.executor import Approve, Execution
+from treadle.executor.calling import ToolCaller
+from treadle.executor.doubts import Verdict
+from treadle.planner.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What one run is told beside its task; see `Runtime.run`.
+
+    verdicts: what a person said of steps in doubt, by id; of nested runs by `RUN/STEP`.
+    accept_changes: go on although tools have changed since the run began.
+    """
+
+    output_type: Any = None
+    history: Sequence[Message] = ()
+    approve: Approve | None = None
+    budget: Budget | None = None
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    accept_changes: bool = False
+
+    def own_verdicts(self) -> dict[str, Verdict]:
+        """Those about steps of the run itself."""
+        return {key: said for key, said in self.verdicts.items() if "/" not in key}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Makes the runs of one Runtime; the fields are what they share."""
+
+    settled: Settled
+    durations: DurationSource
+    caller: ToolCaller
+    clock: Clock
+    budget: Budget
+    max_parallel: int
+    approve: Approve | None = None
+    tracing: Tracing | None = None
+    prices: PriceList = NO_PRICES
+
+    def pipeline(
+        self, task: str | Plan, log: EventLog, options: RunOptions, origin: Origin
+    ) -> Pipeline:
+        """A run that has not started."""
+        outer = origin.parent
+        around = outer.scope if isinstance(outer, ScopedProgram) else None
+        meter = BudgetMeter(options.budget or self.budget, self.clock, prices=self.prices)
+        if outer is not None:
+            meter = meter.within(outer.budget)
+        settled = self.settled
+        if origin.nested and around is not None:
+            # What it keeps must be there for as long as the journal that tells of it.
+            settled = replace(settled, artifacts=around.artifacts)
+        scope = RunScope(
+            artifacts=settled.artifacts,
+            journal=origin.journal,
+            approve=options.approve or self.approve,
+            verdicts=options.verdicts,
+            accept_changes=options.accept_changes,
+            tracing=self._tracing(around),
+            caller=self.caller,
+        )
+        if scope.tracing is not None:
+            scope.tracing.watch(log)
+        program = ScopedProgram(log.run_id, meter, log, scope=scope)
+        return Pipeline(
+            settled,
+            task,
+            log=log,
+            program=program,
+            scope=scope,
+            undoing=Undoing(settled.artifacts, self.clock, origin.journal, scope.logs),
+            execution=self._execution(settled, program, scope, options),
+            history=options.history,
+            output_type=options.output_type,
+            origin=replace(origin, budget=options.budget),
+        )
+
+    def _tracing(self, around: RunScope | None) -> Tracing | None:
+        """That of the run around it comes first: one trace shows both."""
+        if around is not None and around.tracing is not None:
+            return around.tracing
+        return self.tracing
+
+    def _execution(
+        self, settled: Settled, program: Program, scope: RunScope, options: RunOptions
+    ) -> Execution:
+        return Execution(
+            settled.tools,
+            program,
+            durations=self.durations,
+            artifacts=settled.artifacts,
+            approve=scope.approve,
+            max_parallel=self.max_parallel,
+            verdicts=options.own_verdicts(),
+            caller=self.caller,
+        )

@@ -1,0 +1,175 @@
+"""What a Runtime can do with runs that are journaled."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+from treadle.agents.journals import Journals
+from treadle.agents.opening import Opening, RunOptions
+from treadle.agents.pipeline import Pipeline
+from treadle.agents.run_stream import RunStream
+from treadle.agents.undoing import Undoing
+from treadle.core.budget import Budget
+from treadle.core.event_log import EventLog
+from treadle.core.json_value import JsonValue
+from treadle.executor import Approve, RunResult
+from treadle.executor.undo import Undone
+
+
+class RecordedRuns(ABC):
+    """Resume, fork and undo; a Runtime has them from here."""
+
+    launch: Mapping[str, JsonValue] | None
+    _journals: Journals
+    _opening: Opening
+    _new_id: Callable[[], str]
+
+    @abstractmethod
+    def open_stream(
+        self,
+        pipeline: Pipeline,
+        drive: Callable[[], Awaitable[RunResult]],
+        *,
+        first_event: int = 0,
+    ) -> RunStream:
+        """The stream of a pipeline that `drive` takes through its stages."""
+
+    @abstractmethod
+    def _check_open(self) -> None: ...
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        output_type: Any = None,
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+        done: Collection[str] = (),
+        redo: Collection[str] = (),
+        accept_changes: bool = False,
+    ) -> RunResult:
+        """Go on with a journaled run that a crash, a cancellation or a wait has left unfinished.
+
+        What has completed is not run again. A run that has succeeded or failed already gives the
+        result that it had.
+
+        output_type: as for `run`. A type cannot be recorded: give it again, or `result.output` is
+            None. Of a run that has ended already, the recorded answer is read as it.
+        approve: as for `run`.
+        budget: in place of the one that the run was given, which it has otherwise.
+        done, redo: steps with effects that were cut short, so that nobody knows whether they took
+            effect: these did, those did not and are to run (again). A failed step can be redone.
+            A step of a run within this one is named as `RUN/STEP`.
+        accept_changes: go on although tools have changed since the run began.
+
+        Raises RunError: `run_not_found`, `run_held` by another process, `code_changed`,
+        `nothing_recorded`, `payload_erased`, `unknown_step` in `done` or `redo`; InputError
+        (`answer_mismatch`) where a recorded answer is none of `output_type`; and ConfigError
+        (`no_database`).
+        """
+        stream = await self.reopen(
+            run_id,
+            output_type=output_type,
+            approve=approve,
+            budget=budget,
+            done=done,
+            redo=redo,
+            accept_changes=accept_changes,
+        )
+        async with stream as run:
+            await run.ended()
+        return run.result
+
+    async def reopen(
+        self,
+        run_id: str,
+        *,
+        output_type: Any = None,
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+        done: Collection[str] = (),
+        redo: Collection[str] = (),
+        accept_changes: bool = False,
+    ) -> RunStream:
+        """`resume` as a stream; its first events are those of the run so far."""
+        self._check_open()
+        from treadle.agents.resuming import Decided, reopen
+
+        self._journals.learn()
+        options = RunOptions(output_type, (), approve, budget, accept_changes=accept_changes)
+        decided = Decided(done, redo)
+        pipeline = await reopen(self._opening, self._journals.required(), run_id, decided, options)
+        return self.open_stream(pipeline, pipeline.run)
+
+    async def fork(
+        self,
+        run_id: str,
+        step_id: str,
+        *,
+        arguments: Mapping[str, JsonValue] | None = None,
+        output_type: Any = None,
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+    ) -> RunResult:
+        """A new run that goes another way than a journaled one, from one of its steps on.
+
+        That step, what depends on it and what was not done run anew; the rest stays as it was.
+        Effects are never repeated silently: each call with effects that is made anew asks.
+
+        arguments: of the step, in place of those that the plan gives it.
+        output_type, approve, budget: as for `resume`.
+
+        Raises RunError: `run_not_found`, `nothing_recorded`, `payload_erased`, `unknown_step`;
+        PlanError for what does not fit the tools; and ConfigError (`no_database`).
+        """
+        stream = await self.open_fork(
+            run_id,
+            step_id,
+            arguments=arguments,
+            output_type=output_type,
+            approve=approve,
+            budget=budget,
+        )
+        async with stream as run:
+            await run.ended()
+        return run.result
+
+    async def open_fork(
+        self,
+        run_id: str,
+        step_id: str,
+        *,
+        arguments: Mapping[str, JsonValue] | None = None,
+        output_type: Any = None,
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+    ) -> RunStream:
+        """`fork` as a stream."""
+        self._check_open()
+        from treadle.agents.resuming import fork
+
+        options = RunOptions(output_type, (), approve, budget)
+        log = EventLog(self._new_id(), self._opening.clock)
+        journal = self._journals.required()
+        pipeline = await fork(
+            self._opening, journal, log, (run_id, step_id), arguments, options, self.launch
+        )
+        return self.open_stream(pipeline, pipeline.run)
+
+    async def undo(self, run_id: str, step_id: str | None = None) -> list[Undone]:
+        """Take back what a journaled run did, in reverse dependency order; or one step of it.
+
+        What runs within it did is taken back with the steps that have started them.
+
+        Returns what became of each effect. Raises RunError: `run_not_found`, `run_held`,
+        `nothing_recorded`, `unknown_step`; and ConfigError (`no_database`).
+        """
+        self._check_open()
+        journal = self._journals.required()
+        opening = self._opening
+        undoing = Undoing(
+            opening.settled.artifacts, opening.clock, journal, tracing=opening.tracing
+        )
+        return await undoing.run(journal, run_id, opening.settled.tools, step_id)
