@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/durability.md", "docs/python.md", "docs/testing.md")
-SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/testing", "agents", "planner",
-           "executor", "tools", "serving")  # fmt: skip
+SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/telemetry", "src/treadle/testing",
+           "agents", "planner", "executor", "tools", "serving")  # fmt: skip
 
 
 def python_blocks() -> list[tuple[str, str]]:
