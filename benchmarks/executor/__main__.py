@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[[Workers, int, int], Iterator[Row]]] = {
     "memory-use": scale.memory,
     "makespan": schedule.makespan,
     "barriers": schedule.barriers,
+    "cancellation": schedule.cancellation,
     "for_each": scale.for_each,
     "concurrent": scale.concurrent,
 }

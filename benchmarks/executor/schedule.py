@@ -48,6 +48,31 @@ def barriers(workers: Workers, runs: int, seed: int) -> Iterator[Row]:
     shapes = [Shape("random", 60, 0.05, seed + turn) for turn in range(max(3, runs // 2))]
     yield from _against(workers, "random 60", shapes)
 
+    found = workers.call("pending_approval", steps=10, seconds=0.1)
+    title = "chain beside a branch that waits for a person"
+    yield at_most("barriers", title, found["stretch"], 1.03, "x")
+
+
+def cancellation(workers: Workers, runs: int, seed: int) -> Iterator[Row]:
+    """Seconds from a cancellation to the end of the run; nothing may be left of it."""
+    for kind in ("pause", "block", "spawn", "drip", "nested"):
+        found = [workers.call("cancellation", kind=kind) for _ in range(min(3, runs))]
+        seconds = statistics.median(each["seconds"] for each in found)
+        left = {
+            name: max(each[name] for each in found) for name in ("tasks", "threads", "processes")
+        }
+        note = f" (left: {', '.join(f'{int(count)} {name}' for name, count in left.items())})"
+        yield at_most("cancellation", f"cancel: {_KINDS[kind]}", seconds, 2.0, " s", note)
+
+
+_KINDS = {
+    "pause": "async",
+    "block": "thread",
+    "spawn": "subprocess",
+    "drip": "stream",
+    "nested": "nested run",
+}
+
 
 def _against(workers: Workers, title: str, shapes: list[Shape]) -> Iterator[Row]:
     ours = statistics.median(_stretch(workers, "treadle", shape) for shape in shapes)

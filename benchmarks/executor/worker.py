@@ -40,9 +40,10 @@ def main() -> None:
 def _answer(module: str, package: str | None, request: dict[str, Any]) -> dict[str, object]:
     try:
         if request["task"] != "measure":
-            from benchmarks.executor import tasks
+            from benchmarks.executor import stopping, tasks
 
-            work = getattr(tasks, request["task"])
+            name = request["task"]
+            work = getattr(tasks, name, None) or getattr(stopping, name)
             return {"value": asyncio.run(work(**request["options"]))}
         side = cast(Side, importlib.import_module(module))
         from benchmarks.executor.measure import measure
