@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from treadle.agents.agent_approval import approved_with_the_plan
 from treadle.agents.agent_calls import AgentCalls
 from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
 from treadle.core.clock import SystemClock
 from treadle.core.errors import ConfigError, ModelError
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, call_model
-from treadle.executor.approval import ApprovalRequest, Approve
+from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
 from treadle.tools import Effect, Tool, ToolRegistry, tool
 from treadle.tools.tool import active_trace
@@ -127,8 +128,7 @@ class Agent:
         """This agent as a tool with one argument, `task`; its effect is that of its tools."""
 
         async def work(task: str) -> Any:
-            # The plan that has this step was approved with the agent's effects in view.
-            result = await self.run(task, model=model, approve=_approved_with_the_plan)
+            result = await self.run(task, model=model, approve=approved_with_the_plan)
             return result.output
 
         work.__annotations__["return"] = self.output_type or str
@@ -166,10 +166,6 @@ class Agent:
             deadlines=self._deadlines,
         )
         return AgentResult(reply.text, output, tuple(messages), usage + more)
-
-
-async def _approved_with_the_plan(request: ApprovalRequest) -> bool:
-    return True
 
 
 def _severity(effect: Effect) -> int:

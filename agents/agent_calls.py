@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from treadle.agents.agent_approval import admitted
 from treadle.agents.scope import current_scope
 from treadle.core.chat import Message, ToolCall
 from treadle.core.clock import SystemClock
@@ -15,7 +16,7 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, ToolCalled, ToolStarted
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.program import Program, current_program
-from treadle.executor.approval import ApprovalRequest, Approve, PendingCall, needs_approval
+from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
 from treadle.tools import Tool, ToolRegistry
 
@@ -63,7 +64,7 @@ class AgentCalls:
         try:
             wanted = self._tools.find(call.name)
             arguments = _arguments(call)
-            await self._admit(wanted, arguments)
+            arguments = await self._admitted(wanted, arguments)
         except BudgetExceeded:
             raise
         except TreadleError as error:
@@ -82,20 +83,11 @@ class AgentCalls:
             text = f"{text[:MAX_RESULT]}\n(cut: {len(text):,} characters in all)"
         return Message("tool", text, tool_call_id=call.id)
 
-    async def _admit(self, wanted: Tool, arguments: dict[str, Any]) -> None:
+    async def _admitted(self, wanted: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
         if not wanted.effect.repeatable:
             # What could never be a call is nothing to ask about, and no intent.
             wanted.signature.check(wanted.name, arguments)
-        if not needs_approval(wanted):
-            return
-        if self._approve is None:
-            raise ToolError(
-                "approval_needed", f"'{wanted.name}' changes things; nobody may agree here"
-            )
-        pending = PendingCall("agent", wanted.name, wanted.effect, arguments)
-        run_id = "" if self._program is None else self._program.run_id
-        if not await self._approve(ApprovalRequest(run_id, "", (pending,))):
-            raise ToolError("approval_denied", f"the call of '{wanted.name}' was not approved")
+        return await admitted(wanted, arguments, self._approve, self._program)
 
     async def _intend(self, wanted: Tool, arguments: dict[str, Any]) -> None:
         """Whatever happens from now on, it is known that the effect may have happened."""

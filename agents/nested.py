@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +10,13 @@ from treadle.agents.nesting import child_run_id
 from treadle.agents.opening import Opening, RunOptions
 from treadle.agents.recorded import Origin, tell_parent
 from treadle.agents.run_stream import RunStream
-from treadle.agents.scope import RunScope, ScopedProgram
+from treadle.agents.scope import RunScope, ScopedProgram, current_scope
 from treadle.core.budget import Budget
 from treadle.core.errors import ConfigError, RunError, ToolError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
-    ApprovalAnswered,
-    ApprovalRequested,
     ChildRunFinished,
     Event,
-    PlanReady,
     RunFinished,
     RunResumed,
     StepRetrying,
@@ -27,7 +24,9 @@ from treadle.core.events import (
 from treadle.core.ids import TOOL_NAME
 from treadle.core.json_value import JsonValue
 from treadle.core.program import current_program
-from treadle.executor import RunResult
+from treadle.executor import Approve, RunResult
+from treadle.executor.approval_policy import joined
+from treadle.executor.awaiting import awaiting_approval
 from treadle.executor.step_key import StepKey
 from treadle.executor.waits import StepWaits
 from treadle.planner.check import check_plan
@@ -89,7 +88,10 @@ class NestedRuns:
             # An agent's own call, or one outside of any run: there is nothing to come back to.
             log = EventLog(self._new_id(), self.opening.clock)
             origin = Origin(parent=program)
-            opened = self.opening.pipeline(task, log, RunOptions(budget=self._budget), origin)
+            around = current_scope()
+            approve = None if around is None else self._approve(around)
+            options = RunOptions(approve=approve, budget=self._budget)
+            opened = self.opening.pipeline(task, log, options, origin)
             async with self._open_stream(opened) as run:
                 await run.ended()
             return _outcome(run.result, paused=False)
@@ -112,12 +114,16 @@ class NestedRuns:
         tell_parent(program, ended, result.events)
         return _outcome(result, paused=scope.paused)
 
+    def _approve(self, around: RunScope) -> Approve | None:
+        """Who decides on the outer run decides here, too; no rules of this Runtime are lost."""
+        return joined(self.opening.approve, around.approve, nested=True)
+
     async def _pipeline(
         self, run_id: str, task: str | Plan, program: ScopedProgram, scope: RunScope
     ) -> Pipeline:
         """The run of a step: a new one, or the one that an earlier call has begun."""
         options = RunOptions(
-            approve=scope.approve,
+            approve=self._approve(scope),
             budget=self._budget,
             verdicts={key: said for key, said in scope.verdicts.items() if "/" in key},
             accept_changes=scope.accept_changes,
@@ -256,19 +262,5 @@ def _advice(result: RunResult) -> str:
             doubtful.append(f"{run_id}/{step.id}")
     if doubtful:
         return f"look, then resume with --done or --redo {', '.join(doubtful)}"
-    return f"treadle approve {run_id} {' '.join(_unanswered(result.events)[:10])}, then resume"
-
-
-def _unanswered(events: Iterable[Event]) -> list[str]:
-    """The steps that a person was asked about, and has not decided on."""
-    asked: dict[str, None] = {}
-    for event in events:
-        match event:
-            case PlanReady():
-                asked.clear()
-            case ApprovalRequested(step_ids=step_ids):
-                asked.update(dict.fromkeys(step_ids))
-            case ApprovalAnswered(step_ids=step_ids):
-                for step_id in step_ids:
-                    asked.pop(step_id, None)
-    return list(asked)
+    asked = list(awaiting_approval(result.events))
+    return f"treadle approve {run_id} {' '.join(asked[:10])}, then resume"

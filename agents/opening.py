@@ -20,6 +20,7 @@ from treadle.core.event_log import EventLog
 from treadle.core.prices import NO_PRICES, PriceList
 from treadle.core.program import Program
 from treadle.executor import Approve, Execution
+from treadle.executor.approval_policy import joined
 from treadle.executor.calling import ToolCaller
 from treadle.executor.doubts import Verdict
 from treadle.planner.plan import Plan
@@ -75,7 +76,7 @@ class Opening:
         scope = RunScope(
             artifacts=settled.artifacts,
             journal=origin.journal,
-            approve=options.approve or self.approve,
+            approve=joined(self.approve, options.approve),
             verdicts=options.verdicts,
             accept_changes=options.accept_changes,
             tracing=self._tracing(around),

@@ -11,6 +11,7 @@ from treadle.agents.answering import typed_answer
 from treadle.agents.ending import recorded_as, status_of, stop, usage_of
 from treadle.agents.observing import observations
 from treadle.agents.output_type import adapter_for
+from treadle.agents.patching import Patching
 from treadle.agents.planning import Planning, joiner_of
 from treadle.agents.recorded import Origin, Recorded, book_earlier
 from treadle.agents.scope import RunScope
@@ -31,8 +32,8 @@ from treadle.core.events import (
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
 from treadle.executor import Execution, PendingCall, RunResult
+from treadle.executor.approval import Reply
 from treadle.executor.history import History
-from treadle.planner.check import check_plan
 from treadle.planner.joiner import Answer, GiveUp, Replan
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
@@ -70,6 +71,9 @@ class Pipeline:
         self._undoing = undoing
         self._execution = execution
         self._planning = Planning(settled, log, execution)
+        self.patching = Patching(log, settled.tools, execution, self._announce)
+        """What changes the plan while it runs."""
+        scope.patch = self._patch_for
         self._history = tuple(history)
         self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._output: Any = None
@@ -158,9 +162,9 @@ class Pipeline:
         self._execution.patch(plan)
         return "execute"
 
-    def decide_approval(self, approved: bool) -> None:
-        """A person has decided on the calls that `ask` is about."""
-        self._execution.decide(approved)
+    def decide_approval(self, reply: Reply) -> None:
+        """A person has decided on the calls that `ask` is about, or on some."""
+        self._execution.decide(reply)
 
     def pending_calls(self) -> tuple[PendingCall, ...]:
         """The calls that `ask` is about."""
@@ -173,9 +177,12 @@ class Pipeline:
         *,
         reason: str | None = None,
         arguments: dict[str, JsonValue] | None = None,
+        about: str | None = None,
     ) -> None:
-        """A person has decided on one call; see `RunStream.approve`."""
-        self._execution.answer_call(step_id, approved, reason=reason, arguments=arguments)
+        """A person has decided on one call; see `RunStream.approve` and `Approvals.answer`."""
+        self._execution.answer_call(
+            step_id, approved, reason=reason, arguments=arguments, about=about
+        )
 
     def pause(self) -> None:
         """Start nothing more; the run ends with the status `paused` when what runs has ended."""
@@ -184,20 +191,17 @@ class Pipeline:
         if self._plan is None and self._stage is not None:
             self.cancel()  # there is no plan yet that could be gone on with
 
-    def patch(self, patch: PlanPatch) -> Plan:
-        """Change the plan while it runs; return its next version.
+    def patch(
+        self, patch: PlanPatch, *, request: str | None = None, step_id: str | None = None
+    ) -> Plan:
+        """Change the plan while it runs; return its next version. See `Patching.apply`."""
+        plan = self._plan if self._executing else None
+        self._plan = self.patching.apply(plan, patch, request=request, step_id=step_id)
+        return self._plan
 
-        Raises PlanError as `PlanPatch.apply` and the checks do, and RunError (`not_executing`)
-        while the plan is still being written, or is done.
-        """
-        if self._plan is None or not self._executing:
-            raise RunError("not_executing", "a plan can be patched while its steps run")
-        plan = patch.apply(self._plan, self._execution.graph.started())
-        check_plan(plan, self._settled.tools)
-        self._plan = plan
-        self._announce(plan)
-        self._execution.patch(plan)
-        return plan
+    async def _patch_for(self, patch: PlanPatch, step_id: str | None) -> Plan:
+        await self.patching.until_complete()
+        return self.patch(patch, step_id=step_id)
 
     async def finish(self) -> RunResult:
         """Write the answer and end the run. Always call it last; doing it again changes nothing.
@@ -207,6 +211,7 @@ class Pipeline:
         if self._finished:
             return self.result
         self._finished = True
+        self.patching.complete()
         try:
             if self._error is None and not self._cancelled and not self._execution.is_paused():
                 await self._guard(self._write_answer(), "finish")
@@ -317,7 +322,10 @@ class Pipeline:
     async def _continue(self, history: History, plan: Plan) -> None:
         self._plan, self._replans = plan, history.replans
         self._execution.restore(history)
+        self._execution.hold()
         self._seal(plan)
+        await self._recorded.take_patches(self)
+        self._execution.go_on()
         # Only now: an answer from another process is about a plan that is there.
         await self._recorded.listen(self)
 
@@ -336,6 +344,7 @@ class Pipeline:
     def _seal(self, plan: Plan) -> None:
         self._execution.seal(plan)
         self._executing = True
+        self.patching.complete()
 
     async def _decide(self) -> None:
         """Let the joiner answer or replan where the plan alone does not: see `_clean`."""

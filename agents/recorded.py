@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from treadle.agents.forking import Fork
+from treadle.agents.patching import Patching
 from treadle.core.budget import Budget
 from treadle.core.chat import Message, Usage
 from treadle.core.errors import RunError, TreadleError
@@ -60,7 +61,10 @@ class Commanded(Protocol):
 
     def pause(self) -> None: ...
 
-    def patch(self, patch: PlanPatch) -> Plan: ...
+    @property
+    def patching(self) -> Patching: ...
+
+    def patch(self, patch: PlanPatch, *, request: str | None = None) -> Plan: ...
 
     def answer(
         self,
@@ -69,6 +73,7 @@ class Commanded(Protocol):
         *,
         reason: str | None = None,
         arguments: dict[str, JsonValue] | None = None,
+        about: str | None = None,
     ) -> None: ...
 
 
@@ -114,6 +119,12 @@ class Recorded:
         journal = self.origin.journal
         if journal is not None and self._recording is not None:
             await journal.watch(self._recording, lambda command: _obey(run, command))
+
+    async def take_patches(self, run: Commanded) -> None:
+        """Tell `run` of the patches that were left for it; nothing has started yet."""
+        journal = self.origin.journal
+        if journal is not None and self._recording is not None:
+            await journal.take_patches(self._recording, lambda command: _obey(run, command))
 
     def started(self, task: str | Plan, history: Sequence[Message]) -> RunStarted:
         """The first event."""
@@ -197,9 +208,22 @@ def _obey(run: Commanded, command: Command) -> None:
                     body["approved"],
                     reason=body.get("reason"),
                     arguments=body.get("arguments"),
+                    about=body.get("about"),
                 )
             case "patch":
-                run.patch(PlanPatch.from_wire(body))
+                _patch(run, body)
     except (TreadleError, KeyError, TypeError) as error:
         # It came too late, or to the wrong run; whoever asked sees that in the events.
         _log.warning("%s: %s was not done: %s", command.run_id, command.kind, error)
+
+
+def _patch(run: Commanded, body: dict[str, Any]) -> None:
+    """Do what a patch asks, or record why not: whoever has left it waits for either."""
+    request: str | None = body.get("request")
+    if run.patching.is_decided(request):
+        return  # by a process that died before it could say that it was
+    try:
+        run.patch(PlanPatch.from_wire(body["patch"]), request=request)
+    except TreadleError as error:
+        run.patching.refuse(request, error)
+        raise

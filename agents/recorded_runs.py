@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from treadle.agents.journals import Journals
 from treadle.agents.opening import Opening, RunOptions
@@ -15,11 +15,17 @@ from treadle.core.budget import Budget
 from treadle.core.event_log import EventLog
 from treadle.core.json_value import JsonValue
 from treadle.executor import Approve, RunResult
+from treadle.executor.approval import Decision
+from treadle.executor.approval_policy import policy_of
 from treadle.executor.undo import Undone
+from treadle.planner.patch import PlanPatch
+
+if TYPE_CHECKING:
+    from treadle.agents.patch_request import Patched
 
 
 class RecordedRuns(ABC):
-    """Resume, fork and undo; a Runtime has them from here."""
+    """Resume, fork, patch and undo; a Runtime has them from here."""
 
     launch: Mapping[str, JsonValue] | None
     _journals: Journals
@@ -157,6 +163,55 @@ class RecordedRuns(ABC):
             self._opening, journal, log, (run_id, step_id), arguments, options, self.launch
         )
         return self.open_stream(pipeline, pipeline.run)
+
+    async def patch(self, run_id: str, patch: PlanPatch) -> Patched:
+        """Change the plan of a journaled run: add, replace or drop steps that have not started.
+
+        A run that this Runtime, or another process, carries out goes on with the new plan at once;
+        one that nobody holds does so when it is resumed, before any step starts.
+
+        Raises PlanError for a patch that does not fit the plan or the tools, as they are recorded
+        or as the process that holds the run knows them; RunError: `run_not_found`, `run_ended`,
+        `not_executing` while there is no plan yet; and ConfigError (`no_database`).
+        """
+        self._check_open()
+        from treadle.agents.patch_request import request_patch
+
+        return await request_patch(
+            self._journals.required(), run_id, patch, self._opening.settled.tools
+        )
+
+    async def approve(
+        self,
+        run_id: str,
+        step_id: str,
+        approved: bool = True,
+        *,
+        reason: str | None = None,
+        arguments: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """Decide on a call of a journaled run that waits for it; see `RunStream.approve`.
+
+        The answer is kept: whoever holds the run takes it at once, or else the next `resume`.
+
+        Raises RunError (`run_not_found`, `nothing_waits`, `bad_decision`, `cannot_edit`), ToolError
+        (`invalid_arguments`, `approval_denied`), and ConfigError (`no_database`).
+        """
+        await self.approve_all_of(run_id, {step_id: Decision(approved, reason, arguments)})
+
+    async def approve_all_of(self, run_id: str, decisions: Mapping[str, Decision]) -> None:
+        """`approve` for several steps, by id: all of the answers are kept, or none."""
+        self._check_open()
+        from treadle.agents.answers import leave_answers
+
+        opening = self._opening
+        await leave_answers(
+            self._journals.required(),
+            run_id,
+            decisions,
+            opening.settled.tools,
+            policy_of(opening.approve),
+        )
 
     async def undo(self, run_id: str, step_id: str | None = None) -> list[Undone]:
         """Take back what a journaled run did, in reverse dependency order; or one step of it.

@@ -8,6 +8,7 @@ from typing import Any
 from treadle.core.budget import Budget
 from treadle.core.chat import Message
 from treadle.core.errors import PlanError, RunError
+from treadle.executor.doubt_names import in_words, names_in_doubt, read_name
 from treadle.executor.history import History
 from treadle.planner.check import check_plan
 from treadle.planner.plan import Plan
@@ -100,15 +101,16 @@ def reopened_by(
 
     again: all failed steps, as if `redo` named each.
 
-    Raises RunError: `unknown_step`, and `nothing_in_doubt` for a step that there is nothing to
-    decide about.
+    Raises RunError: `unknown_step`, and `nothing_in_doubt` for a step, or an item of it
+    (`STEP[INDEX]`), that there is nothing to decide about.
     """
     failed: list[str] = []
-    for step_id in (*done, *redo):
+    for name in (*done, *redo):
+        step_id, index = read_name(name)
         past = history.steps.get(step_id)
         if past is None:
             raise RunError("unknown_step", f"the run has no step '{step_id[:80]}'")
-        if past.status == "failed" and step_id in redo:
+        if past.status == "failed" and name == step_id and step_id in redo:
             failed.append(step_id)
         elif not past.open_calls or past.status in ("succeeded", "failed", "skipped"):
             raise RunError(
@@ -118,6 +120,9 @@ def reopened_by(
             raise RunError(
                 "nothing_in_doubt", f"step '{step_id}' has no effects: it simply runs again"
             )
+        elif index is not None and index not in past.open_calls:
+            names = in_words(names_in_doubt(step_id, past.open_calls))
+            raise RunError("nothing_in_doubt", f"'{name[:80]}' is not in doubt; this is: {names}")
     if again:
         failed += [
             step_id

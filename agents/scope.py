@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from treadle.core.event_log import EventLog
 from treadle.core.program import Outlook, Program, current_program
 from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
 from treadle.executor.doubts import Verdict
+from treadle.planner.patch import PlanPatch
+from treadle.planner.plan import Plan
 from treadle.tools.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
     from treadle.agents.tracing import Tracing
     from treadle.executor.journal import Journal
+
+
+AskPatch: TypeAlias = Callable[[PlanPatch, str | None], Coroutine[Any, Any, Plan]]
+"""Changes the plan of a run, for the step with that id; see `treadle.agents.patch_plan`."""
 
 
 class Pausable(Protocol):
@@ -37,6 +43,7 @@ class RunScope:
     caller: makes the calls of tools under the limits that runs share.
     children: the nested runs under way. logs: those of nested runs that are in memory, by id.
     paused: whether nothing more is to start.
+    patch: changes the plan of the run, for one of its steps.
     """
 
     artifacts: ArtifactStore
@@ -49,6 +56,7 @@ class RunScope:
     logs: dict[str, EventLog] = field(default_factory=dict)
     paused: bool = False
     caller: ToolCaller | None = None
+    patch: AskPatch | None = None
 
     def pause(self) -> None:
         """The run is paused, and with it those that its steps have started."""

@@ -32,6 +32,7 @@ from treadle.core.ids import new_run_id
 from treadle.core.json_value import as_text
 from treadle.core.program import Program, current_program
 from treadle.executor import PendingCall, RunResult
+from treadle.executor.approval import Decision, Reply, decisions_of
 from treadle.planner.plan import Plan
 
 if TYPE_CHECKING:
@@ -116,18 +117,26 @@ class ChatSession:
 
         return self.runtime.open_stream(pipeline, drive)
 
-    def decide(self, approved: bool) -> RunStream:
+    def decide(self, reply: Reply) -> RunStream:
         """Go on with the turn that waits for an approval; use it like `stream`.
 
-        Raises RunError (`nothing_waits`) when no turn does.
+        reply: for all of `pending_calls`, or a Decision for some of them, by step id.
+
+        Raises RunError (`nothing_waits`) when no turn does, and what `decisions_of` raises.
         """
         pipeline = next(iter(self._live.values()), None)
         if pipeline is None:
             raise RunError("nothing_waits", "no turn of this session waits for an approval")
 
+        # As data: a checkpoint holds it.
+        said = {
+            step_id: [each.approved, each.reason, each.arguments]
+            for step_id, each in decisions_of(reply, pipeline.pending_calls()).items()
+        }
+
         async def drive() -> RunResult:
             with self._alone():
-                return await self._invoke(Command(resume=approved), pipeline)
+                return await self._invoke(Command(resume={"decisions": said}), pipeline)
 
         return self.runtime.open_stream(pipeline, drive, first_event=len(pipeline.log.events))
 
@@ -234,7 +243,8 @@ class ChatSession:
             {"step": call.step_id, "tool": call.tool, "effect": call.effect.value}
             for call in pipeline.pending_calls()
         ]
-        pipeline.decide_approval(bool(interrupt({"approve": calls})))
+        said = interrupt({"approve": calls})["decisions"]
+        pipeline.decide_approval({step_id: Decision(*each) for step_id, each in said.items()})
         return {"stage": "execute"}
 
     async def _finish(self, state: SessionState) -> dict[str, Any]:

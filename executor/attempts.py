@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 
 from treadle.core.durations import DurationSource
-from treadle.core.errors import ErrorInfo
+from treadle.core.errors import ErrorInfo, ToolError
 from treadle.core.events import StepStarted
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Outlook, Program
@@ -65,10 +65,6 @@ class Attempts:
         self._calls = calls
         self._give = give
 
-    def longest(self, call: Call) -> float:
-        """Seconds that `call` may take, waiting for its turn included."""
-        return _seconds(call) + self._caller.extra_seconds(call.node.tool)
-
     def program_of(self, node: Node) -> Program:
         """The program as it looks from inside the step of `node`."""
         return self._program.for_step(node.step.id, lambda: self._outlook(node))
@@ -76,7 +72,7 @@ class Attempts:
     async def make(self, call: Call) -> Made | None:
         """Make `call`; None where it turns out that a person must say what became of it.
 
-        Raises TreadleError, and CancelledError: where `call.timed_out` it took too long.
+        Raises TreadleError, and CancelledError; see `timed_out` where `call.timed_out`.
         """
         node = call.node
         repeatable = node.tool.effect.repeatable
@@ -113,23 +109,24 @@ class Attempts:
     ) -> JsonValue:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        seconds = _seconds(call)
+        deadline = started + _seconds(call)
         if not self._caller.is_plain(tool):
+            self._calls.limit(call, deadline + self._caller.extra_seconds(tool))
             output = await self._caller.call(
                 tool, arguments, timeout=call.node.step.timeout, idempotency_key=key
             )
         else:
             # Its deadline is among those of all calls: a timer of its own costs 5 us.
-            self._calls.limit(call, started + seconds)
+            self._calls.limit(call, deadline)
             take = partial(self._give, call.node) if self._is_stream(call) else None
-            try:
-                output = await tool.call(arguments, timeout=inf, idempotency_key=key, take=take)
-            except asyncio.CancelledError:
-                if not call.timed_out:
-                    raise
-                raise timed_out(tool.name, seconds) from None
+            output = await tool.call(arguments, timeout=inf, idempotency_key=key, take=take)
         self._durations.observe(tool.name, loop.time() - started)
         return output
+
+    @staticmethod
+    def timed_out(call: Call) -> ToolError:
+        """The failure of `call`, which was cancelled because its time was up."""
+        return timed_out(call.node.tool.name, _seconds(call))
 
     @staticmethod
     def _is_stream(call: Call) -> bool:

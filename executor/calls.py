@@ -36,6 +36,7 @@ class RunningCalls:
         self._tasks: dict[asyncio.Task[None], Call | None] = {}
         self._by_call: dict[int, asyncio.Task[None]] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._next_sweep = float("inf")
         self._last_moment = float("inf")
@@ -43,18 +44,16 @@ class RunningCalls:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def start(self, call: Call, work: Coroutine[Any, Any, None], seconds: float) -> None:
-        """Run `work`, which makes `call` and must not take longer than `seconds`."""
+    def start(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which makes `call`; it has no deadline before `limit` gives it one."""
         self._by_call[id(call)] = self._track(work, call)
-        self.limit(call, asyncio.get_running_loop().time() + seconds)
 
-    def hand_over(self, call: Call, seconds: float) -> None:
+    def hand_over(self, call: Call) -> None:
         """The current task has ended its call and makes `call` now."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks[task] = call
         self._by_call[id(call)] = task
-        self.limit(call, asyncio.get_running_loop().time() + seconds)
 
     def limit(self, call: Call, deadline: float) -> None:
         """Cancel `call` at `deadline`, in loop time; it is `timed_out` then."""
@@ -86,12 +85,19 @@ class RunningCalls:
         """Cancel everything; what has not ended after the grace period is abandoned."""
         deadline = asyncio.get_running_loop().time() + GRACE
         self._last_moment = min(self._last_moment, deadline)
-        for task in self._tasks:
-            task.cancel()
+        for task, call in self._tasks.items():
+            # Once: a second time would cut off what it does to end in order.
+            if task not in self._cancelled and not (call is not None and call.timed_out):
+                self._cancelled.add(task)
+                task.cancel()
 
     def is_untouched(self) -> bool:
-        """Whether the current task's context variables are as they were when it began."""
-        return copy_context() == self._context
+        """Whether the current task is as it was when it began: its context, not cancelled."""
+        task, begun, now = asyncio.current_task(), self._context, copy_context()
+        if task is None or task.cancelling() or begun is None or len(now) != len(begun):
+            return False
+        # Not `==`: what is equal may be another object, and arrays cannot be compared so.
+        return all(begun.get(variable, self) is value for variable, value in now.items())
 
     async def idle(self) -> None:
         """Return when nothing is under way."""
@@ -118,6 +124,7 @@ class RunningCalls:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._abandoned.discard(task)
+        self._cancelled.discard(task)
         self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._crashed(error)
@@ -134,14 +141,17 @@ class RunningCalls:
         now = asyncio.get_running_loop().time()
         # The loop may call a moment early: its clock is no finer than that.
         near, soon = now + 0.001, now + _PERIOD
+        cancelled = self._last_moment < float("inf")
         for task, call in list(self._tasks.items()):
+            if task.done():
+                continue  # in this very turn of the loop; what it gave has been dealt with
             last_moment = self._last_moment
             if call is not None:
                 last_moment = min(last_moment, call.deadline + GRACE)
-                if call.deadline <= near and not call.timed_out:
+                if call.deadline <= near and not call.timed_out and not cancelled:
                     call.timed_out = True
                     task.cancel()
-                elif not call.timed_out:
+                elif not (call.timed_out or cancelled):
                     soon = min(soon, call.deadline)
             if near < last_moment:
                 continue

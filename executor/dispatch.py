@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from treadle.core.errors import TreadleError
+from treadle.core.errors import ToolError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.program import current_program
 from treadle.executor.attempts import Attempts, Made
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph
-from treadle.executor.node import Call, Node
+from treadle.executor.node import Call, Node, State
 from treadle.executor.ready import ReadyQueue
 from treadle.executor.turn import Turn
 
@@ -62,7 +63,9 @@ class Dispatch:
         try:
             self._prepare_all()
             while (call := self._take()) is not None:
-                self._calls.start(call, self._work(call), self._attempts.longest(call))
+                # At once, and not when its task begins: from now on a patch comes too late.
+                call.node.state = State.RUNNING
+                self._calls.start(call, self._work(call))
                 self._prepare_all()
         finally:
             self._pumping = False
@@ -120,11 +123,25 @@ class Dispatch:
         try:
             return await self._attempts.make(call)
         except asyncio.CancelledError:
+            if call.timed_out and not call.abandoned:
+                return self._attempts.timed_out(call)
+            if not await self._meant(call):
+                name = call.node.tool.name
+                reason = f"'{name}' was cancelled, and not by the run: did it cancel its own task?"
+                return ToolError("tool_failed", reason, retryable=True)
             self.release(call)
             self._follow.cancelled(call)
             raise
         except TreadleError as error:
             return error
+
+    async def _meant(self, call: Call) -> bool:
+        """Whether the run has cancelled `call`."""
+        if not (call.abandoned or self._graph.stopping):
+            # The loop itself may be ending, and the run is about to hear of it.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        return call.abandoned or self._graph.stopping
 
     def _take_here(self) -> Call | None:
         """The call that starts next, for the task that has just ended one."""
@@ -141,5 +158,5 @@ class Dispatch:
                 if not self._graph.stopping:
                     self._ready.push(call)
                 return None
-        self._calls.hand_over(call, self._attempts.longest(call))
+        self._calls.hand_over(call)
         return call

@@ -19,7 +19,7 @@ Verdict: TypeAlias = Literal["done", "redo"]
 class Doubts:
     """Settles what an earlier process has left open.
 
-    verdicts: what a person said, by step id.
+    verdicts: what a person said, by `STEP`, which is about all its items, or `STEP[INDEX]`.
     """
 
     def __init__(self, log: EventLog, verdicts: Mapping[str, Verdict] | None) -> None:
@@ -30,16 +30,25 @@ class Doubts:
         """Whether only a person can say what became of `node`, and none has."""
         # A tool that can tell, or can be called again, does so with its next call.
         tells = node.tool.idempotent or node.tool.reconcile is not None
-        return self._is_open(node) and not tells and node.step.id not in self._verdicts
+        if tells or not self._is_open(node):
+            return False
+        assert node.past is not None
+        return any(self._verdict(node, index) is None for index in node.past.open_calls)
+
+    def _verdict(self, node: Node, index: int | None) -> Verdict | None:
+        item = None if index is None else self._verdicts.get(f"{node.step.id}[{index}]")
+        return item or self._verdicts.get(node.step.id)
 
     def take_verdict(self, node: Node) -> bool:
         """Note what a person said; True where the step is done with that."""
         past = node.past
-        verdict = self._verdicts.get(node.step.id)
-        if past is None or verdict is None or not self._is_open(node):
+        if past is None or not self._verdicts or not self._is_open(node):
             return False
         whole = False
         for index in list(past.open_calls):
+            verdict = self._verdict(node, index)
+            if verdict is None:
+                continue
             self._settled(node, verdict, index)
             del past.open_calls[index]
             if verdict == "redo":

@@ -16,7 +16,7 @@ from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, 
 from treadle.core.events import StepRetrying
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program
-from treadle.executor.approval import Approve, PendingCall
+from treadle.executor.approval import Approve, PendingCall, Reply
 from treadle.executor.approvals import Approvals
 from treadle.executor.attempts import Attempts, Made
 from treadle.executor.calling import ToolCaller
@@ -73,7 +73,9 @@ class Execution:
         self._inputs = Inputs(self.graph.nodes, artifacts)
         self._ready = ReadyQueue()
         self._calls = RunningCalls(self._on_crash, self._on_overdue)
-        self._approvals = Approvals(self.graph, self._log, approve, self._calls, self._pump)
+        self._approvals = Approvals(
+            self.graph, self._log, self._inputs, artifacts, approve, self._calls, self._pump
+        )
         self._doubts = Doubts(program.log, verdicts)
         self._fan_outs = FanOuts(
             self.graph, self._log, artifacts, self._ready, width=max_parallel, end=self._end
@@ -101,6 +103,7 @@ class Execution:
         )
         self._artifacts = artifacts
         self._plan: Plan | None = None
+        self._on_hold = False
 
     # ---- the plan ----------------------------------------------------------------------------
 
@@ -120,9 +123,24 @@ class Execution:
         self.graph.answers_itself = plan.answer is not None
         self.graph.rank(everything=True)
         self._ready.reorder()
+        self._begin(plan)
+
+    def _begin(self, plan: Plan) -> None:
+        if self._on_hold:
+            return
         self._approvals.request(plan)
         self.graph.startable.extend(self._approvals.held())
         self._pump()
+
+    def hold(self) -> None:
+        """Start nothing, and ask nobody, until `go_on`: the plan may be patched before."""
+        self._on_hold = True
+
+    def go_on(self) -> None:
+        """The sealed plan is the one to carry out."""
+        assert self._plan is not None
+        self._on_hold = False
+        self._begin(self._plan)
 
     def patch(self, plan: Plan) -> None:
         """Go on with `plan`, a patched version: what has started stays, the rest is laid anew."""
@@ -146,7 +164,8 @@ class Execution:
     # ---- what may start ----------------------------------------------------------------------
 
     def _pump(self) -> None:
-        self._dispatch.pump()
+        if not self._on_hold:
+            self._dispatch.pump()
 
     def _prepare(self, node: Node) -> None:
         """The inputs of `node` are there: decide its condition, its approval and its items."""
@@ -160,6 +179,8 @@ class Execution:
                 self._end(node, State.SKIPPED, error=reason)
                 return
             # No effect before the whole plan is there and checked: it may yet be mended.
+            if self._approvals.wants_all(node):
+                return  # again when the stream that it reads has come to its end
             early = self._plan is None and not node.tool.effect.repeatable
             if early or self._approvals.holds(node):
                 node.state = State.HELD
@@ -178,14 +199,13 @@ class Execution:
 
     def _in_doubt(self, node: Node) -> bool:
         """Whether `node` goes no further: a person must say what became of it, or has."""
-        node.in_doubt = self._doubts.needs_person(node)
-        if node.in_doubt:
-            node.state = State.HELD
-            return True
         if self._doubts.take_verdict(node):
             self._end(node, State.SUCCEEDED, output=None)
             return True
-        return False
+        node.in_doubt = self._doubts.needs_person(node)
+        if node.in_doubt:
+            node.state = State.HELD
+        return node.in_doubt
 
     # ---- what follows from a call ----------------------------------------------------------------
 
@@ -237,10 +257,13 @@ class Execution:
             )
         )
 
+        fan_out = call.node.fan_out
+
         async def wait() -> None:
             await asyncio.sleep(delay)
-            self._ready.push(Call(call.node, call.index, call.attempt + 1, call.first))
-            self._pump()
+            if call.node.fan_out is fan_out:  # and it was not withdrawn meanwhile
+                self._ready.push(Call(call.node, call.index, call.attempt + 1, call.first))
+                self._pump()
 
         self._calls.start_timer(wait())
 
@@ -299,10 +322,10 @@ class Execution:
             for node in nodes
         )
 
-    def decide(self, approved: bool) -> None:
-        """A person has decided on all calls of the plan that were still open."""
+    def decide(self, reply: Reply) -> None:
+        """A person has decided on the calls that were still open; see `Approvals.decide`."""
         assert self._plan is not None
-        self._approvals.decide(self._plan, approved)
+        self._approvals.decide(self._plan, reply)
 
     def answer_call(
         self,
@@ -311,11 +334,14 @@ class Execution:
         *,
         reason: str | None = None,
         arguments: dict[str, JsonValue] | None = None,
+        about: str | None = None,
     ) -> None:
         """A person has decided on one call; see `Approvals.answer`."""
         if self._plan is None:
             raise RunError("nothing_waits", f"step '{step_id}' waits for no decision")
-        self._approvals.answer(self._plan, step_id, approved, reason=reason, arguments=arguments)
+        self._approvals.answer(
+            self._plan, step_id, approved, reason=reason, arguments=arguments, about=about
+        )
 
     # ---- the end -------------------------------------------------------------------------------
 

@@ -63,9 +63,11 @@ class FanOuts:
         node.state = State.RUNNING
         fan_out = node.fan_out = FanOut.of(list(items), more=more)
         # Another run of a stream may bring other items: what was made of the first ones is void.
-        if node.past is not None and node.past.items and not more:
+        goes_on = node.past is not None and bool(node.past.items) and not more
+        if goes_on:
             self._restore(node, fan_out)
-        self._log.append(StepStarted(step_id=node.step.id, version=node.version, anew=more))
+        anew = not goes_on and node.tool.effect.repeatable
+        self._log.append(StepStarted(step_id=node.step.id, version=node.version, anew=anew))
         self._go_on(node, fan_out)
 
     def add(self, node: Node, item: JsonValue) -> None:

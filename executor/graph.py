@@ -14,6 +14,7 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, StepDropped, StepFinished, StepPlanned, StepStatus
 from treadle.core.json_value import JsonValue
+from treadle.executor.doubt_names import in_words, names_in_doubt
 from treadle.executor.history import Past
 from treadle.executor.node import FINAL, NOT_STARTED, Node, State
 from treadle.executor.stored import shown
@@ -94,8 +95,7 @@ class Graph:
 
     def patch(self, plan: Plan) -> None:
         """What has started stays; the rest is laid anew, as `plan` says."""
-        started = self.started()
-        kept = {id_: node for id_, node in self.nodes.items() if id_ in started}
+        kept = {id_: node for id_, node in self.nodes.items() if _is_under_way(node)}
         before = {id_: node for id_, node in self.nodes.items() if id_ not in kept}
         self.nodes.clear()
         self.startable.clear()
@@ -252,10 +252,13 @@ class Graph:
         if node.waits is not None:
             return node.waits
         if node.in_doubt:
+            open_calls = () if node.past is None else node.past.open_calls
+            names = names_in_doubt(node.step.id, open_calls)
+            what = "it was" if names == [node.step.id] else f"{in_words(names)}: each was"
             return ErrorInfo(
                 "in_doubt",
-                "it was cut short, and whether it took effect is not known: look, then resume "
-                f"with --done {node.step.id} or --redo {node.step.id}",
+                f"{what} cut short, and whether it took effect is not known: look, then resume "
+                f"with --done {names[0]} or --redo {names[0]}",
                 node.step.id,
             )
         if self.paused:
@@ -282,17 +285,23 @@ class Graph:
 
     def started(self) -> set[str]:
         """The ids of the steps that a patch can no longer change."""
-        return {
-            id_
-            for id_, node in self.nodes.items()
-            if node.state not in NOT_STARTED or node.in_doubt
-        }
+        return {id_ for id_, node in self.nodes.items() if _is_under_way(node) or _has_acted(node)}
 
 
 def can_start(node: Node) -> bool:
     """Whether the inputs of `node` are there, or begin to come."""
     early = node.reads is not None and node.reads.streamed is not None
     return node.unmet == (1 if early else 0)
+
+
+def _is_under_way(node: Node) -> bool:
+    return node.state not in NOT_STARTED or node.in_doubt
+
+
+def _has_acted(node: Node) -> bool:
+    """Whether an earlier process has begun a call that may have had its effect."""
+    past = node.past
+    return past is not None and past.attempts > 0 and not node.tool.effect.repeatable
 
 
 def is_over_budget(error: ErrorInfo | None) -> bool:

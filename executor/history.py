@@ -9,6 +9,7 @@ from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo
 from treadle.core.events import (
     ApprovalAnswered,
+    ApprovalRequested,
     ChildRunFinished,
     DoubtSettled,
     Event,
@@ -121,8 +122,12 @@ class History:
             case ChildRunFinished():
                 self.usage += event.usage
                 self.calls += event.calls
+            case ApprovalRequested():
+                self.decisions.ask(event.step_ids, event.input_hashes)
             case ApprovalAnswered():
-                self.decisions.take(event.step_ids, event.approved, event.arguments)
+                if event.by == "person":  # code is asked again: it may be stricter now
+                    answer = (event.approved, event.arguments, event.reason)
+                    self.decisions.take(event.step_ids, *answer)
             case UndoFinished():
                 if event.error is None:
                     self.steps[event.step_id].undone.add(event.index)

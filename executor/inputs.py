@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
 from treadle.executor.node import Node
+from treadle.executor.step_key import input_hash
 from treadle.executor.stored import load
 from treadle.planner.reference import Parsed, Reference, Template, resolve
 from treadle.tools.artifacts import ArtifactStore
@@ -26,22 +27,50 @@ class Inputs:
     def arguments(self, node: Node, index: int | None) -> dict[str, JsonValue]:
         """The arguments of `node`, for item `index` of its fan-out.
 
-        Raises ToolError (`reference_not_found`).
+        Raises ToolError: `reference_not_found`, and `inputs_changed` where they are not those that
+        the call was allowed with.
         """
-        members = node.step.arguments.members
         if node.edited is not None:
             return node.edited
         if index is None:
-            return {name: resolve(value, self.output) for name, value in members}
-        assert node.fan_out is not None
-        item = node.fan_out.items[index]
+            arguments = self._of_step(node)
+        else:
+            assert node.fan_out is not None
+            arguments = self._of_item(node, index, node.fan_out.items[index])
+        if node.agreed is not None and node.agreed.get(index) != input_hash(arguments):
+            raise ToolError(
+                "inputs_changed", f"'{node.step.id}' would run with other arguments than agreed to"
+            )
+        return arguments
 
+    def calls(self, node: Node) -> dict[int | None, dict[str, JsonValue]]:
+        """The arguments of all calls of `node`, by item, before any edit.
+
+        Items that cannot be resolved are left out: their calls fail. Raises ToolError as `items`
+        and, for a step that is no fan-out, `arguments` do.
+        """
+        if node.step.for_each is None:
+            return {None: self._of_step(node)}
+        calls: dict[int | None, dict[str, JsonValue]] = {}
+        for index, item in enumerate(self.items(node)):
+            try:
+                calls[index] = self._of_item(node, index, item)
+            except ToolError as error:
+                if error.code != "reference_not_found":
+                    raise
+        return calls
+
+    def _of_step(self, node: Node) -> dict[str, JsonValue]:
+        members = node.step.arguments.members
+        return {name: resolve(value, self.output) for name, value in members}
+
+    def _of_item(self, node: Node, index: int, item: JsonValue) -> dict[str, JsonValue]:
         def lookup(name: str) -> JsonValue:
             if name == "item":
                 return item
             return index if name == "index" else self.output(name)
 
-        return {name: resolve(value, lookup) for name, value in members}
+        return {name: resolve(value, lookup) for name, value in node.step.arguments.members}
 
     def condition_holds(self, node: Node) -> bool:
         """Whether the step's `when` holds. Raises ToolError (`bad_condition`, ...)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -126,6 +127,8 @@ class Node:
     """The items that have come so far, while it runs and gives them one by one."""
     edited: dict[str, JsonValue] | None = None
     """What a person put in place of its arguments."""
+    agreed: Mapping[int | None, str] | None = None
+    """Hashes of the arguments, by item, that a policy or a person has seen; no others may run."""
 
 
 @dataclass(slots=True, eq=False)

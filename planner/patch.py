@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from treadle.core.errors import PlanError
 from treadle.core.json_value import JsonValue
 from treadle.planner.plan import Plan, read_answer
-from treadle.planner.reference import Parsed
+from treadle.planner.reference import Parsed, to_wire
 from treadle.planner.step import Step
 
 _FIELDS = {"add", "replace", "drop", "answer"}
@@ -42,6 +43,32 @@ class PlanPatch:
             answer=read_answer(document.get("answer")),
         )
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> PlanPatch:
+        """Read a patch from JSON text.
+
+        Raises PlanError: `bad_patch` for what is no strict JSON, `duplicate_key`, and what
+        `from_wire` raises.
+        """
+        try:
+            document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise PlanError("bad_patch", f"it is not JSON: {error}") from None
+        return cls.from_wire(document)
+
+    def wire(self) -> dict[str, JsonValue]:
+        """The wire form; `from_wire` reads it back."""
+        document: dict[str, JsonValue] = {}
+        if self.add:
+            document["add"] = [step.wire() for step in self.add]
+        if self.replace:
+            document["replace"] = [step.wire() for step in self.replace]
+        if self.drop:
+            document["drop"] = list(self.drop)
+        if self.answer is not None:
+            document["answer"] = to_wire(self.answer)
+        return document
+
     def apply(self, plan: Plan, started: Collection[str] = ()) -> Plan:
         """The next version of `plan`.
 
@@ -68,6 +95,19 @@ class PlanPatch:
         kept = [replaced.get(step.id, step) for step in plan.steps if step.id not in self.drop]
         answer = plan.answer if self.answer is None else self.answer
         return Plan(_in_order([*kept, *self.add]), answer, plan.version + 1)
+
+
+def _once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in names if names.count(name) > 1)
+        raise PlanError("duplicate_key", f"'{double[:60]}' stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> JsonValue:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _steps(document: dict[str, JsonValue], name: str) -> tuple[Step, ...]:

@@ -16,6 +16,9 @@ from treadle.core.threads import run_in_thread
 MOST_ITEMS = 100_000
 """Items of one stream; a source that never ends must not fill the memory."""
 
+_AT_ONCE = 100
+"""Items after which the loop gets its turn, where the generator never waits."""
+
 TakeItem: TypeAlias = Callable[[JsonValue], None]
 
 
@@ -59,6 +62,8 @@ async def collected(
             add(item)
             if take is not None:
                 take(items[-1])
+            if len(items) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
     return items
 
 

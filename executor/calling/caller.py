@@ -67,7 +67,10 @@ class ToolCaller:
 
     def extra_seconds(self, tool: Tool) -> float:
         """How much longer than its timeout a call of `tool` may take at most."""
-        return 0.0 if tool.rate is None else MOST_WAIT
+        if self.is_plain(tool):
+            return 0.0
+        # What guards the call has to see it fail by itself, and to end what it started for it.
+        return GRACE if tool.rate is None else MOST_WAIT + GRACE
 
     async def close(self) -> None:
         """Cancel what is still under way in this loop, and wait for it a bounded time."""

@@ -111,6 +111,10 @@ class Journal:
             )
         return self._recording(run_id, fence + 1)
 
+    async def take_patches(self, recording: Recording, act: Act) -> None:
+        """Hand `act` each patch that waits for the run, before `watch` hands over the rest."""
+        await self._commands.take_first("patch", recording, act)
+
     async def watch(self, recording: Recording, act: Act) -> None:
         """Hand `act` each command for the run; those that wait already before this returns."""
         self._commands.watched[recording.run_id] = (recording, act)
@@ -194,13 +198,17 @@ class Journal:
 
     # ---- asking for something ------------------------------------------------------------------
 
-    async def ask(self, run_id: str, kind: CommandKind, body: dict[str, JsonValue]) -> None:
-        """Leave a command for whoever holds the run, now or later.
+    async def ask(self, run_id: str, kind: CommandKind, body: dict[str, JsonValue]) -> int:
+        """Leave a command for whoever holds the run, now or later; return its id.
 
         Raises RunError (`run_not_found`).
         """
         await self.row(run_id)
-        await self._commands.put(run_id, kind, body)
+        return await self._commands.put(run_id, kind, body)
+
+    async def withdraw(self, command_id: int) -> None:
+        """Take back what was asked, if nobody has taken it yet."""
+        await self._commands.withdraw(command_id)
 
     async def close(self) -> None:
         """Write what is left and close all connections."""

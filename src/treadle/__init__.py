@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from treadle.agents.agent import Agent, AgentResult
+    from treadle.agents.patch_plan import patch_plan, patch_plan_sync
     from treadle.agents.run_stream import RunStream
     from treadle.agents.runtime import Runtime
     from treadle.agents.session import ChatSession
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     )
     from treadle.core.events import Event
     from treadle.core.prices import Price
-    from treadle.executor.approval import ApprovalRequest, Approve, approve_all
+    from treadle.executor.approval import ApprovalRequest, Approve, Decision, approve_all
+    from treadle.executor.approval_policy import ApprovalPolicy, allow, ask, deny
     from treadle.executor.result import RunResult, StepResult
     from treadle.planner.patch import PlanPatch
     from treadle.planner.plan import Plan
@@ -43,6 +45,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "agents.agent": ("Agent", "AgentResult"),
+    "agents.patch_plan": ("patch_plan", "patch_plan_sync"),
     "agents.run_stream": ("RunStream",),
     "agents.runtime": ("Runtime",),
     "agents.session": ("ChatSession",),
@@ -60,7 +63,8 @@ _HOMES = {
         "TreadleError",
     ),
     "core.events": ("Event",),
-    "executor.approval": ("ApprovalRequest", "Approve", "approve_all"),
+    "executor.approval": ("ApprovalRequest", "Approve", "Decision", "approve_all"),
+    "executor.approval_policy": ("ApprovalPolicy", "allow", "ask", "deny"),
     "executor.result": ("RunResult", "StepResult"),
     "core.prices": ("Price",),
     "planner.patch": ("PlanPatch",),
@@ -79,6 +83,7 @@ __all__ = [
     "ITEM",
     "Agent",
     "AgentResult",
+    "ApprovalPolicy",
     "ApprovalRequest",
     "Approve",
     "Budget",
@@ -86,6 +91,7 @@ __all__ = [
     "ChatModel",
     "ChatSession",
     "ConfigError",
+    "Decision",
     "Effect",
     "ErrorInfo",
     "Event",
@@ -111,7 +117,12 @@ __all__ = [
     "TreadleError",
     "Usage",
     "Workflow",
+    "allow",
     "approve_all",
+    "ask",
+    "deny",
+    "patch_plan",
+    "patch_plan_sync",
     "step",
     "tool",
     "workflow",

@@ -47,8 +47,15 @@ def print_outcome(result: RunResult) -> None:
 
 
 def _print_waiting(result: RunResult) -> None:
-    doubted = [step.id for step in result.steps if step.error and step.error.code == "in_doubt"]
-    if doubted:
+    from treadle.executor.doubt_names import names_in_doubt
+    from treadle.executor.history import History
+
+    in_doubt = [step.id for step in result.steps if step.error and step.error.code == "in_doubt"]
+    if in_doubt:
+        past = History(result.events).steps
+        doubted = [
+            name for each in in_doubt for name in names_in_doubt(each, past[each].open_calls)
+        ]
         print_note(
             f"{', '.join(doubted[:MOST_NAMED])}: cut short, and nobody knows whether it took "
             f"effect; look, then: treadle resume {result.run_id} --done STEP (it did) or "

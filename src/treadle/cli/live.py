@@ -17,6 +17,7 @@ from treadle.cli.harmless import one_line
 from treadle.cli.keys import unseen_keys
 from treadle.cli.looks import GLYPHS, STOPPING, STYLES, seconds
 from treadle.cli.run_view import Look, RunView, StepView
+from treadle.core.events import PatchRefused
 
 if TYPE_CHECKING:
     from treadle.core.events import Event
@@ -46,6 +47,9 @@ class LiveRun:
     def take(self, event: Event) -> None:
         """Fold in an event; the screen follows at its own pace."""
         self.view.take(event)
+        if isinstance(event, PatchRefused):
+            said = f"! a patch was refused: {one_line(str(event.error), 300)}"
+            self._live.console.print(_line(said, style="yellow"))
 
     def pause(self) -> None:
         """Leave the screen to a question; the picture is wiped, it would go stale."""

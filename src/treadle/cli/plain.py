@@ -9,6 +9,7 @@ from treadle.cli.run_view import RunView
 from treadle.core.events import (
     ApprovalRequested,
     Event,
+    PatchRefused,
     PlanningStarted,
     RepairRequested,
     RunFinished,
@@ -62,6 +63,8 @@ class PlainRun:
                 return self._ended(event) if self._is_small or went_wrong else None
             case ApprovalRequested():
                 return f"? approval needed: {', '.join(event.step_ids[:20])}"
+            case PatchRefused():
+                return f"! a patch was refused: {one_line(str(event.error), 300)}"
             case RunFinished() if not self._is_small:
                 return self._summary(event)
         return None

@@ -37,11 +37,11 @@ def resume_command(
     run: Run,
     done: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEP", help="A step in doubt that did take effect."),
+        typer.Option(metavar="STEP", help="A step in doubt that did take effect; or STEP[INDEX]."),
     ] = None,
     redo: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEP", help="A step in doubt, or failed, that is to run again."),
+        typer.Option(metavar="STEP", help="A step in doubt, or failed, to run again; or STEP[INDEX]."),
     ] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although tools have changed.")
@@ -132,6 +132,22 @@ def pause_command(
     end(options, lambda: ask(run, "pause", options))
 
 
+def patch_command(
+    run: Run,
+    patch: Annotated[str, typer.Argument(metavar="FILE", help="A patch as JSON; - reads stdin.")],
+    tools: Tools = None,
+    workspace: Workspace = None,
+    json: Json = False,
+    debug: Debug = False,
+    db: DatabaseUrl = None,
+) -> None:
+    """Add, replace or drop steps of a run that have not started."""
+    from treadle.cli import record_commands
+
+    options = CommonOptions(None, list_of(tools), workspace, json=json, debug=debug, database=db)
+    end(options, lambda: record_commands.patch(run, patch, options))
+
+
 def undo_command(
     run: Run,
     step: Annotated[str | None, typer.Argument(metavar="STEP", help="Only this one.")] = None,
@@ -193,6 +209,7 @@ def register(app: typer.Typer) -> None:
         ("approve", approve_command),
         ("cancel", cancel_command),
         ("pause", pause_command),
+        ("patch", patch_command),
         ("undo", undo_command),
         ("runs", runs_command),
         ("show", show_command),

@@ -14,7 +14,7 @@ from treadle.cli.harmless import one_line
 from treadle.cli.options import CommonOptions, as_launched, database_url, make_runtime
 from treadle.cli.output import print_error, print_json, print_note, write_stdout
 from treadle.cli.plain import PlainRun
-from treadle.cli.run_command import EXIT_CODES, Settled, fork_run, resume_run
+from treadle.cli.run_command import EXIT_CODES, Settled, fork_run, read_file, resume_run
 from treadle.core.clock import iso_time
 from treadle.core.errors import InputError, RunError
 from treadle.core.json_value import JsonValue
@@ -143,6 +143,26 @@ async def _ended(journal: Journal, run_id: str) -> RunRow:
         if row.status != "running" or loop.time() > deadline:
             return row
         await asyncio.sleep(0.1)
+
+
+async def patch(run_id: str, source: str, options: CommonOptions) -> int:
+    """`treadle patch`: exit code 0 where the patch was done, or was left for `treadle resume`."""
+    from treadle.planner.patch import PlanPatch
+
+    change = PlanPatch.from_json(read_file(source))
+    async with make_runtime(await _launched(run_id, options)) as runtime:
+        patched = await runtime.patch(run_id, change)
+        assert runtime.journal is not None
+        row = await runtime.journal.row(run_id)
+    if options.json:
+        print_json({"run_id": run_id, "state": patched.state, "version": patched.version})
+    elif patched.state == "applied":
+        print_note(f"patched; {run_id} goes on with version {patched.version} of its plan")
+    elif row.status == "running":
+        print_note(f"left for {run_id}, which has not taken it yet")
+    else:
+        print_note(f"left; treadle resume {run_id} goes on with it")
+    return 0
 
 
 async def undo(run_id: str, step_id: str | None, options: CommonOptions) -> int:

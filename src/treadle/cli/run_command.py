@@ -160,20 +160,24 @@ def read_plan(argument: str) -> Plan:
     """
     from treadle.planner.plan import Plan
 
+    return Plan.from_json(read_file(argument))
+
+
+def read_file(argument: str) -> bytes:
+    """What a file holds; `-` reads stdin. Raises InputError as `read_plan` does."""
     if argument == "-":
-        return Plan.from_json(_read(sys.stdin.buffer, MAX_PLAN_BYTES, "file_too_large", "stdin"))
+        return _read(sys.stdin.buffer, MAX_PLAN_BYTES, "file_too_large", "stdin")
     path = Path(argument)
     try:
         if path.is_dir():
-            raise InputError("is_a_directory", f"{path} is a folder; name a plan file")
+            raise InputError("is_a_directory", f"{path} is a folder; name a file")
         with path.open("rb") as file:
-            data = _read(file, MAX_PLAN_BYTES, "file_too_large", str(path))
+            return _read(file, MAX_PLAN_BYTES, "file_too_large", str(path))
     except FileNotFoundError:
         raise InputError("file_not_found", f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError("file_unreadable", f"{path}: {reason}") from None
-    return Plan.from_json(data)
 
 
 def _read(source: BinaryIO, most: int, code: str, name: str) -> bytes:

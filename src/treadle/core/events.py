@@ -151,10 +151,16 @@ class PlanReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequested(Event):
-    """A person must decide on calls with effects; bound to the plan's hash."""
+    """A person must decide on calls; bound to the plan's hash.
+
+    arguments: by step id, with which the calls would run, where they were asked about when those
+        were known; of a fan-out a list. input_hashes: of the same; an answer is about these.
+    """
 
     plan_hash: str
     step_ids: tuple[str, ...]
+    arguments: Payload | None = None
+    input_hashes: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +168,7 @@ class ApprovalAnswered(Event):
     """The decision on an approval. Where there was nobody to ask, there is none.
 
     arguments: what the person put in place of the arguments of the one step it is about.
+    by: "person", or "policy" where code has allowed what would have asked, or refused.
     """
 
     plan_hash: str
@@ -169,6 +176,7 @@ class ApprovalAnswered(Event):
     approved: bool
     reason: str | None = None
     arguments: Payload | None = None
+    by: Literal["person", "policy"] = "person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,3 +341,28 @@ class UndoFinished(Event):
     step_id: str
     index: int | None = None
     error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPatched(Event):
+    """The plan was changed while it ran; follows the PlanReady of the new version.
+
+    request: what was asked, so that nobody does it twice: the id of a person's patch, the hash of
+        one by a step; None where nobody can ask again.
+    step_id: the step whose tool changed the plan.
+    """
+
+    version: int
+    request: str | None = None
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchRefused(Event):
+    """A patch that another process has left does not fit the plan as it is now: nothing changed.
+
+    request: the id of the patch.
+    """
+
+    error: ErrorInfo
+    request: str | None = None

@@ -14,6 +14,7 @@ from treadle.core.events import (
     ApprovalAnswered,
     ApprovalRequested,
     ChildRunFinished,
+    DoubtSettled,
     Event,
     ModelCalled,
     Payload,
@@ -32,6 +33,7 @@ from treadle.core.events import (
     UndoFinished,
     UndoStarted,
 )
+from treadle.executor.doubt_names import names_in_doubt
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class _Step:
     stretches: list[Stretch] = field(default_factory=list)
     open_kind: StretchKind = "run"
     open_since: float | None = None
+    open_items: set[int] = field(default_factory=set)
 
     def enter(self, kind: StretchKind, at: float) -> None:
         """A new stretch begins, and with it the one before has ended."""
@@ -123,6 +126,10 @@ class Fold:
                 )
             case StepDropped():
                 self._steps.pop(event.step_id, None)
+            case DoubtSettled():
+                step = self._steps.get(event.step_id)
+                if step is not None and event.index is not None:
+                    step.open_items.discard(event.index)
             case StepStarted() | StepProgress() | StepRetrying() | StepFinished():
                 step = self._steps.get(event.step_id)
                 if step is not None:
@@ -140,8 +147,11 @@ class Fold:
                 if event.index is None:
                     step.attempts += 1
                     step.enter("run", self._now)
+                else:
+                    step.open_items.add(event.index)
                 step.look = "running"
             case StepProgress():
+                step.open_items.discard(event.index)
                 step.items[event.index] = event.error is None
                 step.total = event.total
             case StepRetrying():
@@ -237,7 +247,12 @@ class Fold:
             answer=self._answer,
             error=self._error,
             pending=pending,
-            doubtful=tuple(step.id for step in self._steps.values() if _in_doubt(step)),
+            doubtful=tuple(
+                name
+                for step in self._steps.values()
+                if _in_doubt(step)
+                for name in names_in_doubt(step.id, step.open_items)
+            ),
             models=tuple(self._models),
             gaps=tuple(self._gaps),
             children=tuple(self._children),

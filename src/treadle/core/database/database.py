@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from treadle.core.database.errors import BUSY_SECONDS, database_error
-from treadle.core.database.errors import translated
+from treadle.core.database.errors import BUSY_SECONDS, database_error, translated
 from treadle.core.database.schema import OURS, Migrations, revision_of, upgrade
 from treadle.core.database.url import DatabaseUrl
 from treadle.core.errors import ConfigError, RunError
