@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import Protocol
 
+from treadle.agents.scope import AskPatch
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import PatchRefused, PlanPatched
@@ -16,6 +18,14 @@ from treadle.planner.check import check_plan
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
 from treadle.tools import ToolRegistry
+
+
+class Patch(Protocol):
+    """Changes the plan of a run; see `Pipeline.patch`."""
+
+    def __call__(
+        self, patch: PlanPatch, *, request: str | None = None, step_id: str | None = None
+    ) -> Plan: ...
 
 
 class Patching:
@@ -42,9 +52,14 @@ class Patching:
         """The plan is complete, or the run has ended without one."""
         self._complete.set()
 
-    async def until_complete(self) -> None:
-        """Return when the plan is complete, or the run has ended."""
-        await self._complete.wait()
+    def for_step(self, patch: Patch) -> AskPatch:
+        """`patch` for the steps of the run: it waits until the plan is complete."""
+
+        async def ask(change: PlanPatch, step_id: str | None) -> Plan:
+            await self._complete.wait()
+            return patch(change, step_id=step_id)
+
+        return ask
 
     def apply(
         self,

@@ -73,7 +73,7 @@ class Pipeline:
         self._planning = Planning(settled, log, execution)
         self.patching = Patching(log, settled.tools, execution, self._announce)
         """What changes the plan while it runs."""
-        scope.patch = self._patch_for
+        scope.patch = self.patching.for_step(self.patch)
         self._history = tuple(history)
         self._output_adapter = None if output_type is None else adapter_for(output_type)
         self._output: Any = None
@@ -198,10 +198,6 @@ class Pipeline:
         plan = self._plan if self._executing else None
         self._plan = self.patching.apply(plan, patch, request=request, step_id=step_id)
         return self._plan
-
-    async def _patch_for(self, patch: PlanPatch, step_id: str | None) -> Plan:
-        await self.patching.until_complete()
-        return self.patch(patch, step_id=step_id)
 
     async def finish(self) -> RunResult:
         """Write the answer and end the run. Always call it last; doing it again changes nothing.

@@ -107,8 +107,9 @@ class RunningCalls:
         loop = asyncio.get_running_loop()
         if self._context is None:
             self._context = copy_context()
-        # A call sees the context of the run, never what another call has left in its own.
-        task = loop.create_task(work, context=self._context.copy())
+        # A call sees the context of the run, never what another call has left in its own. Not
+        # `create_task`: a factory of eager tasks would begin the call before it is tracked.
+        task = asyncio.Task(work, loop=loop, context=self._context.copy())
         self._tasks[task] = call
         self._idle.clear()
         task.add_done_callback(self._done)

@@ -226,7 +226,7 @@ class Tool:
             raise self._failure(error) from error
         except TreadleError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, GeneratorExit, BaseExceptionGroup) as error:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> ToolError:

@@ -130,6 +130,11 @@ async def test_failures_are_coded() -> None:
         raise asyncio.CancelledError
 
     @tool
+    async def closes() -> None:
+        """Raise what ends a generator."""
+        raise GeneratorExit
+
+    @tool
     async def own_code() -> None:
         """Fail with a code."""
         raise ToolError("sold_out", "nothing left")
@@ -141,7 +146,7 @@ async def test_failures_are_coded() -> None:
 
     with pytest.raises(ToolError, match="ValueError: no luck"):
         await fails.call({})
-    for each in (fails, leaves, gives_up, own_timeout):
+    for each in (fails, leaves, gives_up, closes, own_timeout):
         assert await code_of(each) == "tool_failed"
     assert await code_of(own_code) == "sold_out"
 

@@ -41,7 +41,7 @@ def resume_command(
     ] = None,
     redo: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEP", help="A step in doubt, or failed, to run again; or STEP[INDEX]."),
+        typer.Option(metavar="STEP", help="A step in doubt, or failed, to do again; STEP[INDEX]."),
     ] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although tools have changed.")
@@ -69,7 +69,10 @@ def resume_command(
 
 def approve_command(
     run: Run,
-    step: Annotated[list[str], typer.Argument(metavar="STEP...", help="The steps that wait.")],
+    step: Annotated[
+        list[str] | None, typer.Argument(metavar="STEP...", help="The steps that wait.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All steps that wait.")] = False,
     deny: Annotated[bool, typer.Option("--deny", help="Refuse instead.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why; it is recorded.")] = None,
     args: Annotated[
@@ -80,11 +83,12 @@ def approve_command(
     debug: Debug = False,
     db: DatabaseUrl = None,
 ) -> None:
-    """Answer an approval, from any process."""
+    """Answer approvals, from any process."""
     from treadle.cli.record_commands import Answer, answer
 
     options = CommonOptions(json=json, debug=debug, database=db)
-    end(options, lambda: answer(run, Answer(tuple(step), not deny, reason, args), options))
+    given = Answer(list_of(step), everything, not deny, reason, args)
+    end(options, lambda: answer(run, given, options))
 
 
 def fork_command(

@@ -29,9 +29,10 @@ TAKEN = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A person's answer to approvals; `arguments` is JSON text."""
+    """A person's answer to approvals, to all or of these steps; `arguments` is JSON text."""
 
     step_ids: tuple[str, ...]
+    everything: bool
     approved: bool
     reason: str | None = None
     arguments: str | None = None
@@ -73,31 +74,33 @@ async def _launched(run_id: str, options: CommonOptions) -> CommonOptions:
 
 async def answer(run_id: str, given: Answer, options: CommonOptions) -> int:
     """`treadle approve`: leaves the answer for whoever holds the run, now or later."""
-    from treadle.cli.record_state import awaiting_approval
+    from treadle.agents.answers import leave_answers
+    from treadle.executor.approval import Decision
+    from treadle.executor.awaiting import awaiting_approval
 
+    if given.everything == bool(given.step_ids):
+        raise InputError("bad_arguments", "name the steps that wait, or all of them with --all")
     arguments = _arguments(given)
     async with _journal(options) as journal:
-        waiting = awaiting_approval(await journal.events(run_id))
-        for step_id in given.step_ids:
-            if step_id not in waiting:
-                listed = ", ".join(sorted(waiting)[:10]) or "none does"
-                raise RunError(
-                    "nothing_waits", f"step '{step_id}' waits for no approval (waiting: {listed})"
-                )
-        for step_id in given.step_ids:
-            body: dict[str, JsonValue] = {"step": step_id, "approved": given.approved}
-            if given.reason is not None:
-                body["reason"] = given.reason
-            if arguments is not None:
-                body["arguments"] = arguments
-            await journal.ask(run_id, "answer", body)
+        step_ids = given.step_ids or tuple(awaiting_approval(await journal.events(run_id)))
+        if not step_ids:
+            raise RunError("nothing_waits", f"no step of {run_id} waits for an approval")
+        decision = Decision(given.approved, given.reason, arguments)
+        decisions = dict.fromkeys(step_ids, decision)
+        if arguments is None:
+            await leave_answers(journal, run_id, decisions)
+        else:
+            # The tools tell whether they take these arguments.
+            async with make_runtime(await _launched(run_id, options)) as runtime:
+                await leave_answers(journal, run_id, decisions, runtime.tools)
         row = await journal.row(run_id)
-    decision = "approved" if given.approved else "denied"
+    said = "approved" if given.approved else "denied"
     if options.json:
-        print_json({"run_id": run_id, "steps": list(given.step_ids), "decision": decision})
+        print_json({"run_id": run_id, "steps": list(step_ids), "decision": said})
     else:
+        said += f": {', '.join(step_ids[:20])}" if given.everything else ""
         live = row.status == "running"
-        print_note(decision + ("" if live else f"; treadle resume {run_id} goes on"))
+        print_note(said + ("" if live else f"; treadle resume {run_id} goes on"))
     return 0
 
 

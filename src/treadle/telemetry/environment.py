@@ -19,7 +19,8 @@ _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 def tracer_from(environment: Mapping[str, str]) -> Tracer | None:
     """A tracer that sends spans where `environment` says; None where it says nothing.
 
-    What is left when the process ends is sent then. Raises ConfigError (`no_otel`) where the
+    What is left when the process ends is sent then, as far as that takes no longer than a few
+    seconds. Raises ConfigError (`no_otel`) where the
     packages for it are not installed.
     """
     if not any(environment.get(name) for name in _ENDPOINTS):
@@ -35,10 +36,14 @@ def tracer_from(environment: Mapping[str, str]) -> Tracer | None:
             f"an OTLP endpoint is set, but there is no {error.name}: no spans are exported; "
             f"install treadle[otel]",
         ) from None
+    from treadle.telemetry.sending import close_at_exit
+
     # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over this name.
     default = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": "treadle"}
-    provider = TracerProvider(resource=Resource.create(default))
+    # Its own handler would wait for as long as an endpoint that does not answer is tried again.
+    provider = TracerProvider(resource=Resource.create(default), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter.OTLPSpanExporter()))
+    close_at_exit(provider.shutdown)
     return provider.get_tracer("treadle", version("treadle"))
 
 

@@ -44,7 +44,7 @@ async def _at_terminal(options: CommonOptions) -> int:
     # Before the Runtime: who creates the state folder decides who can read it.
     history = _history(screen)
     conversation = Conversation(
-        options, screen, lambda: LiveTurn(screen), lambda question: prompt.confirm(question)
+        options, screen, lambda: LiveTurn(screen), lambda question: prompt.answer(question)
     )
     prompt = ChatPrompt(
         ChatCompleter(lambda: conversation.runtime.workspace, lambda: conversation.runtime.tools),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from langgraph.checkpoint.memory import InMemorySaver
 
 from treadle.agents.session import ChatSession
+from treadle.cli.approval_reply import Read, decided
 from treadle.cli.chat.commands import run_command
 from treadle.cli.chat.describe import calls_text
 from treadle.cli.chat.outcome import show_outcome
@@ -20,12 +21,11 @@ from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.interrupts import Stopped, on_signal, silent_keys
 from treadle.cli.options import CommonOptions, make_runtime
 from treadle.core.errors import TreadleError
+from treadle.executor.approval import Reply
 
 if TYPE_CHECKING:
     from treadle.agents.run_stream import RunStream
     from treadle.executor.result import RunResult
-
-Confirm = Callable[[str], Awaitable[bool]]
 
 
 class Conversation:
@@ -33,7 +33,7 @@ class Conversation:
 
     screen: where everything is written.
     new_view: what shows a turn.
-    confirm: asks a person a yes-or-no question; None where there is nobody to ask.
+    read: reads what a person answers to a question; None where there is nobody to ask.
 
     Raises ConfigError.
     """
@@ -43,7 +43,7 @@ class Conversation:
         options: CommonOptions,
         screen: Screen,
         new_view: Callable[[], TurnView],
-        confirm: Confirm | None = None,
+        read: Read | None = None,
     ) -> None:
         self.options = options
         self.screen = screen
@@ -52,7 +52,7 @@ class Conversation:
         self._checkpointer = InMemorySaver()
         self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
         self._new_view = new_view
-        self._confirm = confirm
+        self._read = read
 
     async def take(self, entry: str) -> None:
         """Carry out what was typed: a command or a task. No failure ends the conversation.
@@ -66,7 +66,7 @@ class Conversation:
             elif parsed:
                 await self._turn(parsed)
         except TreadleError as error:
-            if isinstance(error, Stopped) and self._confirm is None:
+            if isinstance(error, Stopped) and self._read is None:
                 raise
             self.screen.error(error)
 
@@ -85,8 +85,8 @@ class Conversation:
         view = self._new_view()
         result = await self._follow(self.session.stream(task), view)
         while result.status == "waiting":
-            approved = await self._approval()
-            result = await self._follow(self.session.decide(approved), view)
+            reply = await self._approval()
+            result = await self._follow(self.session.decide(reply), view)
         show_outcome(result, self.screen, view.streamed)
 
     async def _follow(self, run: RunStream, view: TurnView) -> RunResult:
@@ -96,21 +96,22 @@ class Conversation:
             view.stopping(times)
             run.cancel()
 
-        keys = nullcontext() if self._confirm is None else on_signal(signal.SIGINT, stop)
+        keys = nullcontext() if self._read is None else on_signal(signal.SIGINT, stop)
         with silent_keys(), view, keys:
             async with run:
                 async for event in run:
                     view.take(event)
         return run.result
 
-    async def _approval(self) -> bool:
+    async def _approval(self) -> Reply:
+        """What a person says of the calls that wait; no answer is a no."""
         calls = self.session.pending_calls()
-        many = "These calls change" if len(calls) > 1 else "This call changes"
-        self.screen.note(f"{many} things:\n{calls_text(calls)}")
-        if self._confirm is None:
+        if self._read is None:
+            self.screen.note(f"This changes things:\n{calls_text(calls)}")
             self.screen.note("nobody can be asked here, so the answer is no; --yes approves")
             return False
-        return await self._confirm("Go ahead?")
+        said = await decided(calls, "Go ahead?", self._read, self.screen.note)
+        return False if said is None else said
 
     async def __aenter__(self) -> Conversation:
         return self

@@ -13,6 +13,8 @@ from treadle.tools import Tool
 from treadle.tools.tool import DEFAULT_TIMEOUT
 
 LONGEST_ARGUMENT = 400
+MOST_ARGUMENTS = 20
+MOST_ITEMS = 10
 
 KEYS = (
     ("Enter", "Send."),
@@ -58,14 +60,29 @@ def tool_text(tool: Tool) -> str:
 
 
 def calls_text(calls: Sequence[PendingCall]) -> str:
-    """The calls that a person is asked to approve, their arguments as far as they fit."""
+    """The calls that a person is asked to approve, numbered where there are several.
+
+    Their arguments as far as they fit; of a fan-out those of its first items, where known.
+    """
     lines = []
-    for call in calls:
-        each = ", for each item" if call.for_each else ""
-        lines.append(f"  {call.step_id}: {call.tool} ({call.effect.value}{each})")
+    for number, call in enumerate(calls, start=1):
+        count = f" of {len(call.items):,}" if call.items else ""
+        each = f", for each item{count}" if call.for_each else ""
+        prefix = f"{number}. " if len(calls) > 1 else ""
+        lines.append(f"  {prefix}{call.step_id}: {call.tool} ({call.effect.value}{each})")
+        if call.reason is not None:
+            lines.append(f"      asked because: {one_line(call.reason)}")
+        if call.items:
+            lines += [f"      {_shown(item)}" for item in call.items[:MOST_ITEMS]]
+            if len(call.items) > MOST_ITEMS:
+                lines.append(f"      and {len(call.items) - MOST_ITEMS:,} more")
+            continue
         lines += [
-            f"      {name} = {_shown(value)}" for name, value in list(call.arguments.items())[:20]
+            f"      {name} = {_shown(value)}"
+            for name, value in list(call.arguments.items())[:MOST_ARGUMENTS]
         ]
+        if len(call.arguments) > MOST_ARGUMENTS:
+            lines.append(f"      and {len(call.arguments) - MOST_ARGUMENTS:,} more")
     return "\n".join(lines)
 
 

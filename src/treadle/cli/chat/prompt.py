@@ -57,24 +57,23 @@ class ChatPrompt:
         # Pasted bytes that are no UTF-8 arrive as lone surrogates, which nothing can encode.
         return text.encode("utf-8", "replace").decode("utf-8")
 
-    async def confirm(self, question: str) -> bool:
-        """Ask for a y; anything else, Ctrl-C and Ctrl-D too, is a no.
+    async def answer(self, question: str) -> str | None:
+        """One line after a question; None for Ctrl-C and Ctrl-D.
 
         What was typed before the question appeared does not answer it.
         """
         clear_typeahead(self._session.app.input)
         forget_typed()
         asking: PromptSession[str] = PromptSession(
-            FormattedText([("class:prompt", f"{question} [y/N] ")]),
+            FormattedText([("class:prompt", question)]),
             style=STYLE,
             input=self._session.app.input,
             output=self._session.app.output,
         )
         try:
-            reply = await asking.prompt_async()
+            return (await asking.prompt_async()).encode("utf-8", "replace").decode("utf-8")
         except (KeyboardInterrupt, EOFError):
-            return False
-        return reply.strip().lower() in ("y", "yes")
+            return None
 
 
 def _continuation(width: int, line: int, wrapped: int) -> FormattedText:
