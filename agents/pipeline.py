@@ -143,10 +143,8 @@ class Pipeline:
         if self._execution.is_paused():
             return "finish"
         patchable = bool(graph.unresolved()) and not graph.is_lost()
-        if self._execution.held_calls() and not graph.stopping and not patchable:
-            return "ask"
         if self._execution.waits() and not graph.stopping and not patchable:
-            return "finish"
+            return "ask" if self._execution.held_calls() else "finish"
         stage = await self._guard(self._decide(), "finish")
         if self._answered_early:
             return "ask"
@@ -168,7 +166,7 @@ class Pipeline:
 
     def pending_calls(self) -> tuple[PendingCall, ...]:
         """The calls that `ask` is about."""
-        return self._execution.held_calls()
+        return self._execution.open_calls()
 
     def answer(
         self,
@@ -262,11 +260,7 @@ class Pipeline:
             self._error = ErrorInfo.of(failure)
             return "finish"
         except asyncio.CancelledError:
-            if self._recorded.error is not None:
-                assert self._stage is not None
-                self._stage.uncancel()
-                return "finish"
-            if not self._cancelled:
+            if not self._cancelled and self._recorded.error is None:
                 self.cancel()
                 await stop(self._execution)
                 raise

@@ -187,7 +187,7 @@ class Approvals:
     def held_calls(self) -> tuple[PendingCall, ...]:
         """The calls that wait for a decision, and for nothing else."""
         held = {node.step.id for node in self.held()}
-        return tuple(call for call in self._open_calls() if call.step_id in held)
+        return tuple(call for call in self.open_calls() if call.step_id in held)
 
     def held(self) -> list[Node]:
         """The steps that have their inputs and wait, but not for a word about a doubt."""
@@ -202,7 +202,7 @@ class Approvals:
 
         Raises what `decisions_of` does.
         """
-        self._take(plan, decisions_of(reply, self._open_calls()))
+        self._take(plan, decisions_of(reply, self.open_calls()))
 
     def answer(
         self,
@@ -247,7 +247,8 @@ class Approvals:
             return None
         return self._shown(node, ruling)
 
-    def _open_calls(self) -> list[PendingCall]:
+    def open_calls(self) -> list[PendingCall]:
+        """The calls that were asked about and are not decided on, whatever else they wait for."""
         nodes = self._graph.nodes
         return [
             call

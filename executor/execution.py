@@ -7,13 +7,11 @@ plan runs while it is still being written.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 from treadle.core.clock import SystemClock
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
-from treadle.core.events import StepRetrying
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program
 from treadle.executor.approval import Approve, PendingCall, Reply
@@ -29,6 +27,7 @@ from treadle.executor.history import History
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import FINAL, Call, Node, State
 from treadle.executor.ready import ReadyQueue
+from treadle.executor.retries import Retries
 from treadle.executor.stored import restored, shown
 from treadle.executor.streams import Streams
 from treadle.planner.plan import Plan
@@ -80,6 +79,7 @@ class Execution:
         self._fan_outs = FanOuts(
             self.graph, self._log, artifacts, self._ready, width=max_parallel, end=self._end
         )
+        self._retries = Retries(self.graph, self._log, self._ready, self._calls, self._pump)
         self._streams = Streams(self.graph, self._fan_outs)
         self._attempts = Attempts(
             program,
@@ -228,44 +228,12 @@ class Execution:
             return
         info = ErrorInfo.of(error, call.node.step.id)
         over_budget = isinstance(error, BudgetExceeded)
-        if self._may_retry(call, error):
-            self._retry_later(call, info)
+        if self._retries.may(call, error):
+            self._retries.later(call, info)
         elif call.index is None:
             self._end(call.node, State.FAILED, error=info, fatal=over_budget)
         else:
             self._fan_outs.failed(call, info, fatal=over_budget)
-
-    def _may_retry(self, call: Call, error: TreadleError) -> bool:
-        return (
-            getattr(error, "retryable", False)
-            and call.attempt - call.first + 1 < call.node.step.retry.attempts
-            and call.node.tool.effect.repeatable
-            and call.node.streamed is None  # its first items are in use
-            and not self.graph.stopping
-        )
-
-    def _retry_later(self, call: Call, error: ErrorInfo) -> None:
-        step = call.node.step
-        delay = step.retry.wait_before(call.attempt + 1)
-        self._log.append(
-            StepRetrying(
-                step_id=step.id,
-                attempt=call.attempt,
-                delay=delay,
-                error=error,
-                index=call.index,
-            )
-        )
-
-        fan_out = call.node.fan_out
-
-        async def wait() -> None:
-            await asyncio.sleep(delay)
-            if call.node.fan_out is fan_out:  # and it was not withdrawn meanwhile
-                self._ready.push(Call(call.node, call.index, call.attempt + 1, call.first))
-                self._pump()
-
-        self._calls.start_timer(wait())
 
     def _call_cancelled(self, call: Call) -> None:
         node = call.node
@@ -313,6 +281,10 @@ class Execution:
     def held_calls(self) -> tuple[PendingCall, ...]:
         """The calls that wait for an approval."""
         return self._approvals.held_calls()
+
+    def open_calls(self) -> tuple[PendingCall, ...]:
+        """Those, and the calls behind them that were asked about with them."""
+        return tuple(self._approvals.open_calls())
 
     def waits(self) -> bool:
         """Whether a step waits for a person: to approve it, or to say what became of it."""

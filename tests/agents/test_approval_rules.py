@@ -1,6 +1,5 @@
 """A policy in code holds for agents, nested runs and resumed runs; answers wait in the journal."""
 
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -185,10 +184,11 @@ async def test_answers_are_kept_for_the_next_resume(url: str, tmp_path: Path) ->
         await runtime.approve(RUN, "w0")
         await runtime.approve(RUN, "w1", False, reason="not b")
         await runtime.approve(RUN, "w2", arguments={"x": "C"})
-        for step_id, arguments, code in (
+        refused: list[tuple[str, Any, str]] = [
             ("w3", {"y": 1}, "invalid_arguments"),
             ("zz", None, "nothing_waits"),
-        ):
+        ]
+        for step_id, arguments, code in refused:
             with pytest.raises((ToolError, RunError)) as raised:
                 await runtime.approve(RUN, step_id, arguments=arguments)
             assert raised.value.code == code

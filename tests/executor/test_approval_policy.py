@@ -127,8 +127,8 @@ def test_a_rule_cannot_change_what_runs() -> None:
         lambda: deny(effect=()),
         lambda: deny(tool=""),
         lambda: allow(when=unsure),
-        lambda: allow(when="yes"),
-        lambda: ApprovalPolicy("deny"),
+        lambda: allow(when="yes"),  # type: ignore[arg-type]
+        lambda: ApprovalPolicy("deny"),  # type: ignore[arg-type]
         lambda: ApprovalPolicy(ask_with=ApprovalPolicy()),
     ],
 )

@@ -146,6 +146,30 @@ def test_a_call_that_changes_things_asks_first(chat: Open, folder: Path) -> None
         assert (folder / "rung").read_text() == "Tom"
 
 
+def test_several_calls_are_answered_together_and_edited(chat: Open, folder: Path) -> None:
+    three = (
+        '{"steps": [{"id": "a", "tool": "ring", "args": {"bell": "Tom"}}, '
+        '{"id": "b", "tool": "ring", "args": {"bell": "Ben"}, "on_failure": "value"}, '
+        '{"id": "c", "tool": "ring", "args": {"bell": "Max"}, "after": ["a"]}], "answer": "${c}"}'
+    )
+    with ScriptedOpenAIServer(replies(three)) as server:
+        terminal = chat(spec(server))
+        terminal.ready()
+        terminal.enter("ring them")
+        terminal.shows("Go ahead? [y/N]")
+        assert "2. b: ring (irreversible)" in terminal.text
+        assert "3. c: ring (irreversible)" in terminal.text
+        terminal.send("e 1\r")
+        terminal.shows("arguments of a as JSON:")
+        terminal.send('{"bell": "Big "}\r')
+        terminal.shows("Go ahead? [y/N]", 2)
+        assert not (folder / "rung").exists()
+        terminal.send("1 3, because Ben sleeps\r")
+        terminal.shows("Max rang")
+        terminal.ready(2)
+        assert (folder / "rung").read_text() == "Big Max"
+
+
 def test_keys_pressed_before_the_question_do_not_answer_it(chat: Open, folder: Path) -> None:
     both = (
         '{"steps": [{"id": "b", "tool": "nap", "args": {"seconds": 1}}, '
