@@ -181,11 +181,14 @@ class Execution:
             # No effect before the whole plan is there and checked: it may yet be mended.
             if self._approvals.wants_all(node):
                 return  # again when the stream that it reads has come to its end
-            early = self._plan is None and not node.tool.effect.repeatable
-            if early or self._approvals.holds(node):
+            if self._plan is None and not node.tool.effect.repeatable:
                 node.state = State.HELD
                 return
+            # What may have happened comes first: a policy that denies it now undoes nothing.
             if self._in_doubt(node):
+                return
+            if self._approvals.holds(node):
+                node.state = State.HELD
                 return
             if step.for_each is not None:
                 if not self._streams.begin(node):
