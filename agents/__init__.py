@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from treadle.agents.agent import Agent, AgentResult
-    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runs.run_stream import RunStream
     from treadle.agents.runtime import Runtime
     from treadle.agents.session import ChatSession
 

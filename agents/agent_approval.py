@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from treadle.agents.scope import current_scope
+from treadle.agents.runs.scope import current_scope
 from treadle.core.errors import ToolError
 from treadle.core.events import ApprovalAnswered, PlanReady
 from treadle.core.program import Program

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from treadle.agents.agent_approval import admitted
-from treadle.agents.scope import current_scope
+from treadle.agents.runs.scope import current_scope
 from treadle.core.chat import Message, ToolCall
 from treadle.core.clock import SystemClock
 from treadle.core.errors import BudgetExceeded, ErrorInfo, ToolError, TreadleError

@@ -9,16 +9,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from treadle.agents.agent import Agent
-from treadle.agents.journals import Journals
-from treadle.agents.offering import offered
-from treadle.agents.opening import Opening, RunOptions
-from treadle.agents.pipeline import Pipeline
-from treadle.agents.planning import plan_alone
-from treadle.agents.recorded import Origin
-from treadle.agents.recorded_runs import RecordedRuns
-from treadle.agents.run_stream import RunStream
-from treadle.agents.settled import settle
-from treadle.agents.tracing import Tracing
+from treadle.agents.runs.journals import Journals
+from treadle.agents.runs.offering import offered
+from treadle.agents.runs.opening import Opening, RunOptions
+from treadle.agents.runs.pipeline import Pipeline
+from treadle.agents.runs.planning import plan_alone
+from treadle.agents.runs.recorded import Origin
+from treadle.agents.runs.recorded_runs import RecordedRuns
+from treadle.agents.runs.run_stream import RunStream
+from treadle.agents.runs.settled import settle
+from treadle.agents.runs.tracing import Tracing
 from treadle.agents.user_settings import state_folder, user_settings
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatModel, Message
@@ -276,7 +276,7 @@ class Runtime(RecordedRuns):
 
         Raises ConfigError (`bad_tool`), and PlanError for a plan that does not fit the tools.
         """
-        from treadle.agents.nested import NestedRuns, nested_tool
+        from treadle.agents.runs.nested import NestedRuns, nested_tool
 
         runs = NestedRuns(self._opening, self._open_nested, self._new_id, plan, budget)
         return nested_tool(runs, name, description, plan=plan, effect=effect, timeout=timeout)

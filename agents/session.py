@@ -20,8 +20,8 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
-from treadle.agents.pipeline import Pipeline, Stage
-from treadle.agents.run_stream import RunStream
+from treadle.agents.runs.pipeline import Pipeline, Stage
+from treadle.agents.runs.run_stream import RunStream
 from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import Message, Usage
 from treadle.core.clock import SystemClock

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from treadle.agents.agent import Agent, AgentResult
-    from treadle.agents.patch_plan import patch_plan, patch_plan_sync
-    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runs.patch_plan import patch_plan, patch_plan_sync
+    from treadle.agents.runs.run_stream import RunStream
     from treadle.agents.runtime import Runtime
     from treadle.agents.session import ChatSession
     from treadle.core.budget import Budget
@@ -45,8 +45,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "agents.agent": ("Agent", "AgentResult"),
-    "agents.patch_plan": ("patch_plan", "patch_plan_sync"),
-    "agents.run_stream": ("RunStream",),
+    "agents.runs.patch_plan": ("patch_plan", "patch_plan_sync"),
+    "agents.runs.run_stream": ("RunStream",),
     "agents.runtime": ("Runtime",),
     "agents.session": ("ChatSession",),
     "core.budget": ("Budget",),

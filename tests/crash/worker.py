@@ -12,7 +12,7 @@ from typing import Any
 from tests.crash.tools import tools
 from tests.crash.world import World
 from treadle import Plan, Runtime
-from treadle.agents.run_stream import RunStream
+from treadle.agents.runs.run_stream import RunStream
 from treadle.core.errors import TreadleError
 from treadle.executor import approve_all
 from treadle.executor.journal.codec import encode

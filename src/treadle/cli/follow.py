@@ -14,7 +14,7 @@ from treadle.cli.output import print_note
 from treadle.core.errors import RunError
 
 if TYPE_CHECKING:
-    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runs.run_stream import RunStream
     from treadle.core.events import Event
     from treadle.executor.result import RunResult
 

@@ -74,7 +74,7 @@ async def _launched(run_id: str, options: CommonOptions) -> CommonOptions:
 
 async def answer(run_id: str, given: Answer, options: CommonOptions) -> int:
     """`treadle approve`: leaves the answer for whoever holds the run, now or later."""
-    from treadle.agents.answers import leave_answers
+    from treadle.agents.runs.answers import leave_answers
     from treadle.executor.approval import Decision
     from treadle.executor.awaiting import awaiting_approval
 

@@ -19,7 +19,7 @@ from treadle.core.errors import InputError
 from treadle.core.json_value import JsonValue
 
 if TYPE_CHECKING:
-    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runs.run_stream import RunStream
     from treadle.agents.runtime import Runtime
     from treadle.executor.result import RunResult
     from treadle.planner.plan import Plan

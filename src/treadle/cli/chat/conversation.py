@@ -24,7 +24,7 @@ from treadle.core.errors import TreadleError
 from treadle.executor.approval import Reply
 
 if TYPE_CHECKING:
-    from treadle.agents.run_stream import RunStream
+    from treadle.agents.runs.run_stream import RunStream
     from treadle.executor.result import RunResult
 
 

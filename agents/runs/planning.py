@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from treadle.agents.settled import Settled
+from treadle.agents.runs.settled import Settled
 from treadle.core.chat import Message
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, PlanningStarted, PlanReady

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from treadle.agents.pipeline import Pipeline
-from treadle.agents.recorded import Origin
-from treadle.agents.scope import RunScope, ScopedProgram
-from treadle.agents.settled import Settled
-from treadle.agents.tracing import Tracing
-from treadle.agents.undoing import Undoing
+from treadle.agents.runs.pipeline import Pipeline
+from treadle.agents.runs.recorded import Origin
+from treadle.agents.runs.scope import RunScope, ScopedProgram
+from treadle.agents.runs.settled import Settled
+from treadle.agents.runs.tracing import Tracing
+from treadle.agents.runs.undoing import Undoing
 from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import Message
 from treadle.core.clock import Clock

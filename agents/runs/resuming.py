@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from treadle.agents.forking import fork_of
-from treadle.agents.opening import Opening, RunOptions
-from treadle.agents.pipeline import Pipeline
-from treadle.agents.recorded import Origin
-from treadle.agents.resume import (
+from treadle.agents.runs.before_resume import (
     budget_of,
     check_fingerprints,
     check_fits,
     reopened_by,
     task_of,
 )
+from treadle.agents.runs.forking import fork_of
+from treadle.agents.runs.opening import Opening, RunOptions
+from treadle.agents.runs.pipeline import Pipeline
+from treadle.agents.runs.recorded import Origin
 from treadle.core.event_log import EventLog
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from treadle.agents.settled import Settled
+from treadle.agents.runs.settled import Settled
 from treadle.core.chat import Message
 from treadle.core.json_value import JsonValue, as_text
 from treadle.planner.joiner import Observation

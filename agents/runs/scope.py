@@ -16,12 +16,12 @@ from treadle.planner.plan import Plan
 from treadle.tools.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
-    from treadle.agents.tracing import Tracing
+    from treadle.agents.runs.tracing import Tracing
     from treadle.executor.journal import Journal
 
 
 AskPatch: TypeAlias = Callable[[PlanPatch, str | None], Coroutine[Any, Any, Plan]]
-"""Changes the plan of a run, for the step with that id; see `treadle.agents.patch_plan`."""
+"""Changes the plan of a run, for the step with that id; see `treadle.agents.runs.patch_plan`."""
 
 
 class Pausable(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
-from treadle.agents.pipeline import Pipeline
+from treadle.agents.runs.pipeline import Pipeline
 from treadle.core.errors import RunError
 from treadle.core.events import Event
 from treadle.core.json_value import JsonValue

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
-from treadle.agents.scope import AskPatch
+from treadle.agents.runs.scope import AskPatch
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import PatchRefused, PlanPatched

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from treadle.agents.forking import Fork
-from treadle.agents.patching import Patching
+from treadle.agents.runs.forking import Fork
+from treadle.agents.runs.patching import Patching
 from treadle.core.budget import Budget
 from treadle.core.chat import Message, Usage
 from treadle.core.errors import RunError, TreadleError

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from treadle.agents.nesting import child_run_id, nesting
-from treadle.agents.tracing import Tracing
+from treadle.agents.runs.nesting import child_run_id, nesting
+from treadle.agents.runs.tracing import Tracing
 from treadle.core.clock import Clock
 from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog

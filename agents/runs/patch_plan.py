@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 
-from treadle.agents.scope import AskPatch, current_scope
+from treadle.agents.runs.scope import AskPatch, current_scope
 from treadle.core.errors import RunError
 from treadle.core.program import Program, current_program
 from treadle.planner.patch import PlanPatch

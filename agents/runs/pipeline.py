@@ -7,16 +7,16 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
-from treadle.agents.answering import typed_answer
-from treadle.agents.ending import recorded_as, status_of, stop, usage_of
-from treadle.agents.observing import observations
 from treadle.agents.output_type import adapter_for
-from treadle.agents.patching import Patching
-from treadle.agents.planning import Planning, joiner_of
-from treadle.agents.recorded import Origin, Recorded, book_earlier
-from treadle.agents.scope import RunScope
-from treadle.agents.settled import Settled
-from treadle.agents.undoing import Undoing
+from treadle.agents.runs.answering import typed_answer
+from treadle.agents.runs.ending import recorded_as, status_of, stop, usage_of
+from treadle.agents.runs.observing import observations
+from treadle.agents.runs.patching import Patching
+from treadle.agents.runs.planning import Planning, joiner_of
+from treadle.agents.runs.recorded import Origin, Recorded, book_earlier
+from treadle.agents.runs.scope import RunScope
+from treadle.agents.runs.settled import Settled
+from treadle.agents.runs.undoing import Undoing
 from treadle.core.chat import Message
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog

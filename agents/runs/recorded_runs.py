@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from treadle.agents.journals import Journals
-from treadle.agents.opening import Opening, RunOptions
-from treadle.agents.pipeline import Pipeline
-from treadle.agents.run_stream import RunStream
-from treadle.agents.undoing import Undoing
+from treadle.agents.runs.journals import Journals
+from treadle.agents.runs.opening import Opening, RunOptions
+from treadle.agents.runs.pipeline import Pipeline
+from treadle.agents.runs.run_stream import RunStream
+from treadle.agents.runs.undoing import Undoing
 from treadle.core.budget import Budget
 from treadle.core.event_log import EventLog
 from treadle.core.json_value import JsonValue
@@ -21,7 +21,7 @@ from treadle.executor.undo import Undone
 from treadle.planner.patch import PlanPatch
 
 if TYPE_CHECKING:
-    from treadle.agents.patch_request import Patched
+    from treadle.agents.runs.patch_request import Patched
 
 
 class RecordedRuns(ABC):
@@ -101,7 +101,7 @@ class RecordedRuns(ABC):
     ) -> RunStream:
         """`resume` as a stream; its first events are those of the run so far."""
         self._check_open()
-        from treadle.agents.resuming import Decided, reopen
+        from treadle.agents.runs.resuming import Decided, reopen
 
         self._journals.learn()
         options = RunOptions(output_type, (), approve, budget, accept_changes=accept_changes)
@@ -154,7 +154,7 @@ class RecordedRuns(ABC):
     ) -> RunStream:
         """`fork` as a stream."""
         self._check_open()
-        from treadle.agents.resuming import fork
+        from treadle.agents.runs.resuming import fork
 
         options = RunOptions(output_type, (), approve, budget)
         log = EventLog(self._new_id(), self._opening.clock)
@@ -175,7 +175,7 @@ class RecordedRuns(ABC):
         `not_executing` while there is no plan yet; and ConfigError (`no_database`).
         """
         self._check_open()
-        from treadle.agents.patch_request import request_patch
+        from treadle.agents.runs.patch_request import request_patch
 
         return await request_patch(
             self._journals.required(), run_id, patch, self._opening.settled.tools
@@ -202,7 +202,7 @@ class RecordedRuns(ABC):
     async def approve_all_of(self, run_id: str, decisions: Mapping[str, Decision]) -> None:
         """`approve` for several steps, by id: all of the answers are kept, or none."""
         self._check_open()
-        from treadle.agents.answers import leave_answers
+        from treadle.agents.runs.answers import leave_answers
 
         opening = self._opening
         await leave_answers(

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from treadle.agents.nesting import child_run_id
-from treadle.agents.opening import Opening, RunOptions
-from treadle.agents.recorded import Origin, tell_parent
-from treadle.agents.run_stream import RunStream
-from treadle.agents.scope import RunScope, ScopedProgram, current_scope
+from treadle.agents.runs.nesting import child_run_id
+from treadle.agents.runs.opening import Opening, RunOptions
+from treadle.agents.runs.recorded import Origin, tell_parent
+from treadle.agents.runs.run_stream import RunStream
+from treadle.agents.runs.scope import RunScope, ScopedProgram, current_scope
 from treadle.core.budget import Budget
 from treadle.core.errors import ConfigError, RunError, ToolError
 from treadle.core.event_log import EventLog
@@ -35,7 +35,7 @@ from treadle.tools import Effect, Tool
 from treadle.tools.signature import signature_of
 
 if TYPE_CHECKING:
-    from treadle.agents.pipeline import Pipeline
+    from treadle.agents.runs.pipeline import Pipeline
     from treadle.executor.journal import Journal
 
 TIMEOUT = 900.0
@@ -138,7 +138,7 @@ class NestedRuns:
             return self.opening.pipeline(
                 task, EventLog(run_id, self.opening.clock), options, origin
             )
-        from treadle.agents.resuming import Decided, begin_anew, reopen
+        from treadle.agents.runs.resuming import Decided, begin_anew, reopen
 
         events = await journal.events(run_id)
         if not events:

@@ -1,0 +1,1 @@
+"""Runs: from the task to the answer, recorded, resumed, forked, nested and patched."""
