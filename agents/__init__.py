@@ -17,7 +17,7 @@ _HOMES = {
     "Agent": "agent",
     "AgentResult": "agent",
     "ChatSession": "session",
-    "RunStream": "run_stream",
+    "RunStream": "runs.run_stream",
     "Runtime": "runtime",
 }
 
