@@ -33,6 +33,8 @@ class RunStream:
         self._drive = drive or pipeline.run
         self._first_event = first_event
         self._running = running
+        self.earlier = len(pipeline.log.events)
+        """How many events the run had when this was made: of the processes before."""
         self._begun = False
         self._ended = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None

@@ -9,6 +9,7 @@ from treadle.core.events import (
     PlanningStarted,
     RepairRequested,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepFinished,
     StepRetrying,
@@ -39,6 +40,24 @@ def test_a_line_for_each_start_and_end(capsys: pytest.CaptureFixture[str]) -> No
         "> a: increase",
         "~ a: again in 0.5 s: broken: it broke \\x1b[31m[bold]x[/bold]",
         "✗ a: failed (2.0 s): broken: it broke \\x1b[31m[bold]x[/bold]",
+    ]
+
+
+def test_what_earlier_processes_did_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    event, plain = Events(), PlainRun()
+    for each in (
+        event(RunStarted),
+        event.planned("a"),
+        event.planned("b"),
+        event(StepStarted, step_id="a"),
+        event(StepFinished, step_id="a", status="succeeded"),
+    ):
+        plain.view.take(each)
+    plain.take(event(RunResumed))
+    plain.take(event(StepStarted, step_id="b"))
+    assert capsys.readouterr().err.splitlines() == [
+        "resumed: 1 of 2 steps were done before",
+        "> b: increase",
     ]
 
 

@@ -15,6 +15,7 @@ from treadle.core.errors import RunError
 
 if TYPE_CHECKING:
     from treadle.agents.runs.run_stream import RunStream
+    from treadle.cli.run_view import RunView
     from treadle.core.events import Event
     from treadle.executor.result import RunResult
 
@@ -23,7 +24,9 @@ ResultT = TypeVar("ResultT")
 
 
 class Screen(Protocol):
-    """What shows a run: live or plain."""
+    """What shows a run: live or plain. view: what it has seen of it."""
+
+    view: RunView
 
     def take(self, event: Event) -> None:
         """Show what `event` changes."""
@@ -54,8 +57,12 @@ async def follow(run: RunStream, screen: Screen) -> RunResult:
     """
     with _stopping(run, screen):
         async with run:
+            seen = 0
             async for event in run:
-                screen.take(event)
+                # What earlier processes did is part of the picture, and no news.
+                show = screen.view.take if seen < run.earlier else screen.take
+                show(event)
+                seen += 1
         return run.result
 
 

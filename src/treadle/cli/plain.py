@@ -13,6 +13,7 @@ from treadle.core.events import (
     PlanningStarted,
     RepairRequested,
     RunFinished,
+    RunResumed,
     StepFinished,
     StepRetrying,
     StepStarted,
@@ -45,6 +46,9 @@ class PlainRun:
 
     def _line(self, event: Event) -> str | None:
         match event:
+            case RunResumed() if self.view.steps:
+                done = self.view.counts["succeeded"]
+                return f"resumed: {done:,} of {len(self.view.steps):,} steps were done before"
             case PlanningStarted():
                 again = f" (replan {event.replan})" if event.replan else ""
                 return f"planning with {one_line(event.model)}{again}"
