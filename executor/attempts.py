@@ -142,7 +142,9 @@ class Attempts:
                 index=call.index,
                 version=call.node.version,
                 input_hash=input_hash(arguments) if journaled else None,
-            )
+            ),
+            # Nothing rests on it where the call can be repeated; where not, `durable` follows.
+            soon=False,
         )
 
     def _outlook(self, node: Node) -> Outlook:

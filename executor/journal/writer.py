@@ -11,6 +11,9 @@ from treadle.core.events import Event, RunFinished
 from treadle.executor.journal.batch import Batch, Sink
 from treadle.executor.journal.codec import encode
 
+MOMENT = 0.02
+"""Seconds after which what nobody waits for is committed, if nothing else was before."""
+
 
 class Recording:
     """The journal of one run that this process holds; the `Recorder` of its log.
@@ -28,9 +31,9 @@ class Recording:
         self.failed: Callable[[RunError], None] = lambda error: None
         self._writer = writer
 
-    def record(self, event: Event, durable: bool) -> None:
+    def record(self, event: Event, durable: bool, soon: bool) -> None:
         if self.error is None:
-            self._writer.add(self, event, durable)
+            self._writer.add(self, event, durable, soon)
         else:
             self.published(event.seq + 1)
 
@@ -71,10 +74,11 @@ class Writer:
         self._recordings: dict[str, tuple[Recording, int]] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._scheduled = False
+        self._later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, recording: Recording, event: Event, durable: bool) -> None:
-        """Put `event` into the next batch."""
+    def add(self, recording: Recording, event: Event, durable: bool, soon: bool) -> None:
+        """Put `event` into the next batch; see `Recorder.record`."""
         batch = self._batch
         batch.durable = batch.durable or durable
         batch.rows.append(encode(event))
@@ -82,9 +86,14 @@ class Writer:
         self._recordings[recording.run_id] = (recording, event.seq + 1)
         if isinstance(event, RunFinished):
             batch.ended.append((event.status, event.at, event.run_id))
-        if not self._scheduled and self._task is None:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._turned)
+        if self._task is not None:
+            return
+        if soon:
+            if not self._scheduled:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self._turned)
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(MOMENT, self._moment_over)
 
     def flush(self) -> None:
         """Commit everything added so far, unless a thread or a server has to do it."""
@@ -109,7 +118,13 @@ class Writer:
     async def close(self) -> None:
         """Write what is left, then close."""
         await self.flushed()
+        if self._later is not None:
+            self._later.cancel()
         await self._sink.close()
+
+    def _moment_over(self) -> None:
+        self._later = None
+        self._turned()
 
     def _turned(self) -> None:
         self._scheduled = False

@@ -15,10 +15,11 @@ EventT = TypeVar("EventT", bound=Event)
 class Recorder(Protocol):
     """Keeps the events of a run where they outlive the process; see `treadle.executor.journal`."""
 
-    def record(self, event: Event, durable: bool) -> None:
-        """Keep `event` soon; the log is told by `EventLog.publish` when it is kept.
+    def record(self, event: Event, durable: bool, soon: bool) -> None:
+        """Keep `event`; the log is told by `EventLog.publish` when it is kept.
 
         durable: so that it survives a power cut, not only the end of the process.
+        soon: in this turn of the loop; else with what comes next, or in a moment.
         """
         ...
 
@@ -76,7 +77,7 @@ class EventLog:
         """Seconds since 1970, by the clock of this log."""
         return self._clock.now()
 
-    def append(self, event: EventT, *, durable: bool = False) -> EventT:
+    def append(self, event: EventT, *, durable: bool = False, soon: bool = True) -> EventT:
         """Number and date `event`, keep it and wake the followers. See `Recorder.record`."""
         # object.__setattr__ and not dataclasses.replace: the event is not shared yet, and replace
         # costs 2 us per event.
@@ -88,7 +89,7 @@ class EventLog:
         if self.observer is not None:
             self.observer(event)
         if self.recorder is not None:
-            self.recorder.record(event, durable)
+            self.recorder.record(event, durable, soon)
         elif self._changed:
             self.publish(len(self.events))
         return event
