@@ -110,6 +110,7 @@ async def _taken(
     decided: Decided,
     known: str | Plan | None,
 ) -> Pipeline:
+    # Read again: until it was taken, another process may have gone on with it.
     events = await journal.events(recording.run_id)
     history = History(events)
     task, turns = task_of(recording.run_id, history, known)

@@ -86,13 +86,9 @@ class Writer:
         self._recordings[recording.run_id] = (recording, event.seq + 1)
         if isinstance(event, RunFinished):
             batch.ended.append((event.status, event.at, event.run_id))
-        if self._task is not None:
-            return
         if soon:
-            if not self._scheduled:
-                self._scheduled = True
-                asyncio.get_running_loop().call_soon(self._turned)
-        elif self._later is None:
+            self._schedule()
+        elif self._later is None and self._task is None:
             self._later = asyncio.get_running_loop().call_later(MOMENT, self._moment_over)
 
     def flush(self) -> None:
@@ -107,12 +103,9 @@ class Writer:
 
     async def flushed(self) -> None:
         """Return when everything added so far is committed, or has failed."""
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
-        if not self._scheduled and self._task is None:
-            self._scheduled = True
-            loop.call_soon(self._turned)
+        self._schedule()
         await done
 
     async def close(self) -> None:
@@ -121,6 +114,12 @@ class Writer:
         if self._later is not None:
             self._later.cancel()
         await self._sink.close()
+
+    def _schedule(self) -> None:
+        """Commit in this turn of the loop; a commit under way goes on with what has come up."""
+        if not self._scheduled and self._task is None:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turned)
 
     def _moment_over(self) -> None:
         self._later = None
