@@ -1,0 +1,83 @@
+"""What a policy remembers of the programs that an engine serves."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from treadle.serving.policy.contract import ToolUse
+
+BranchKey: TypeAlias = tuple[str, str]
+"""A program's id and the branch."""
+
+
+@dataclass(slots=True)
+class Branch:
+    """One branch of a program: what it last did.
+
+    held_until: until when its KV is held, as far as is known; minus infinity for not at all.
+    resident: whether the call that waits now came back to KV that is held.
+    called, paused: when its last call arrived, and ended.
+    """
+
+    tokens: int = 0
+    held_until: float = -math.inf
+    resident: bool = False
+    running: bool = False
+    called: float = 0.0
+    paused: float = 0.0
+    tools: tuple[ToolUse, ...] = ()
+
+
+@dataclass(slots=True)
+class ProgramRecord:
+    """A program, since its first call arrived."""
+
+    arrived: float
+    seen: float
+    calls: int = 0
+    branches: dict[str, Branch] = field(default_factory=dict)
+
+
+class ProgramTable:
+    """The programs that are under way; bounded, those not seen for longest are forgotten first."""
+
+    MOST = 20_000
+    MOST_BRANCHES = 1_000
+
+    def __init__(self) -> None:
+        self._programs: OrderedDict[str, ProgramRecord] = OrderedDict()
+
+    def get(self, program_id: str) -> ProgramRecord | None:
+        """What is known of a program; None for nothing."""
+        return self._programs.get(program_id)
+
+    def seen(self, program_id: str, now: float) -> ProgramRecord:
+        """A call of the program arrived."""
+        record = self._programs.get(program_id)
+        if record is None:
+            record = self._programs[program_id] = ProgramRecord(now, now)
+            if len(self._programs) > self.MOST:
+                self._programs.popitem(last=False)
+        record.seen = now
+        self._programs.move_to_end(program_id)
+        return record
+
+    def branch(self, program_id: str, branch: str) -> Branch | None:
+        """What is known of a branch; None for nothing."""
+        record = self._programs.get(program_id)
+        return None if record is None else record.branches.get(branch)
+
+    def remove(self, program_id: str) -> ProgramRecord | None:
+        """The program is over."""
+        return self._programs.pop(program_id, None)
+
+    def held(self, now: float) -> Iterator[tuple[BranchKey, Branch]]:
+        """The branches whose KV is held and that do not run."""
+        for program_id, record in self._programs.items():
+            for name, branch in record.branches.items():
+                if branch.held_until > now and not branch.running:
+                    yield (program_id, name), branch

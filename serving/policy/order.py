@@ -1,0 +1,46 @@
+"""Which program's turn it is."""
+
+from __future__ import annotations
+
+from treadle.serving.policy.contract import Call
+from treadle.serving.policy.rates import MeasuredRates
+
+TRUST = 0.3
+"""How much an estimate of the calls to come moves the expectation, on a logarithmic scale: with
+estimates that are off by a lognormal factor of sigma 1 and programs whose lengths have a sigma of
+0.6, the best linear estimate gives it 0.26; what is known better is worth a little more."""
+
+
+class ProgramOrder:
+    """Programs go in the order in which they would end if each had been served since it arrived.
+
+    Nobody's time is known: without an estimate all are expected to make as many calls, which is
+    the order of arrival. With one, short programs overtake those that arrived a little before
+    them, but never those that have waited for longer than the difference: so the slowest do not pay
+    for the mean. Bounded overtaking is what keeps the 99th percentile down (shortest first alone
+    gains 3% more on average and costs 40% at the 95th percentile).
+    """
+
+    def __init__(self, rates: MeasuredRates) -> None:
+        self._rates = rates
+
+    def score(self, call: Call, arrived: float) -> float:
+        """When the program would end, less what a usual one takes; smaller goes first.
+
+        arrived: when its first call did.
+        """
+        rates = self._rates
+        usual = calls = rates.calls
+        remaining = call.remaining_calls
+        if remaining is None and call.remaining_seconds is not None:
+            remaining = call.remaining_seconds / max(rates.turn_seconds, 1e-3)
+        if remaining is not None:
+            calls = calls ** (1 - TRUST) * max(remaining, 0.5) ** TRUST
+        # Against what is usual: what was learned in between must not move those that wait.
+        score = arrived + (calls - usual) * rates.turn_seconds
+        if call.deadline is not None:
+            # Its slack: the latest time to begin what is left.
+            left = call.remaining_seconds
+            due = call.deadline - (calls * rates.turn_seconds if left is None else left)
+            score = min(score, due)
+        return score

@@ -1,0 +1,201 @@
+"""Treadle's own policy: order, admission and retention together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from treadle.core.durations import ToolDurations
+from treadle.serving.policy.branches import Branch, ProgramTable
+from treadle.serving.policy.contract import Call, Hold, Outcome, Pool, Rank
+from treadle.serving.policy.order import ProgramOrder
+from treadle.serving.policy.rates import MeasuredRates
+from treadle.serving.policy.retention import WORTH_HOLDING, Retention
+
+_BACK, _AWAY = 0.0, 1.0
+
+
+class TreadlePolicy:
+    """Serves as many programs at once as their KV allows, and each without a break.
+
+    - order: programs whose KV is held go first, in the order of their arrival; the others
+      wait in the order of `ProgramOrder`, and none overtakes the first of them by being smaller.
+    - admission: a program that holds no KV gets some only when its prompt and a reserve for the
+      growth of all fit beside what is held and likely to be needed soon. So programs wait at the
+      boundaries of their tools, before they have cost anything, and the pool never thrashes.
+    - retention: what a program has is held while it is away, and let go when another needs
+      the room and the program is not likely to be back within the break-even time (`Retention`).
+
+    Calls without a program are served by arrival, between the others, and never held.
+
+    durations: how long tools take; learned from the gaps it sees, on top of what is handed in.
+    reserve: the share of the pool that is kept for the growth of the programs that have some.
+    longest_hold_seconds: after which a hold ends in any case.
+    """
+
+    name = "treadle"
+
+    def __init__(
+        self,
+        durations: ToolDurations | None = None,
+        *,
+        reserve: float = 0.1,
+        longest_hold_seconds: float = 300.0,
+    ) -> None:
+        self._rates = MeasuredRates()
+        self._order = ProgramOrder(self._rates)
+        self._retention = Retention(durations or ToolDurations(), self._rates, longest_hold_seconds)
+        self._reserve = reserve
+        self._programs = ProgramTable()
+        self._waiting: dict[str, tuple[Call, float]] = {}
+        self._first: str | None = None
+        self._first_known = True
+
+    def arrived(self, call: Call, now: float) -> None:
+        if not call.program_id:
+            self._wait(call, call.arrived)
+            return
+        program = self._programs.seen(call.program_id, now)
+        branch = program.branches.get(call.branch)
+        if branch is None:
+            branch = Branch()
+            if len(program.branches) < ProgramTable.MOST_BRANCHES:
+                program.branches[call.branch] = branch
+        else:
+            self._rates.turned(now - branch.called)
+            self._retention.came_back(branch, now)
+        branch.called = now
+        branch.resident = branch.held_until > now
+        self._wait(call, self._order.score(call, program.arrived))
+
+    def rank(self, call: Call, now: float) -> Rank:
+        score = self._waiting[call.call_id][1] if call.call_id in self._waiting else call.arrived
+        if self._is_resident(call):
+            return (_BACK, score)
+        return (_AWAY, score)
+
+    def admits(self, call: Call, pool: Pool, now: float) -> bool:
+        if self._is_resident(call):
+            return True
+        if call.call_id != self._first_waiting():
+            return False
+        if not call.program_id:
+            # As without this policy: the engine starts it when it fits.
+            return True
+        needed = call.prompt_tokens + self._reserve * pool.capacity
+        return pool.free >= needed or pool.free + self._idle_tokens(pool, now) >= needed
+
+    def release(
+        self, call: Call, tokens: int, holds: Sequence[Hold], pool: Pool, now: float, *, must: bool
+    ) -> Sequence[Hold]:
+        chances = sorted(
+            ((self._chance(hold, pool, now), hold) for hold in holds), key=lambda each: each[0]
+        )
+        chosen: list[Hold] = []
+        found = 0
+        for chance, hold in chances:
+            if found >= tokens or (chance >= WORTH_HOLDING and not must):
+                break
+            chosen.append(hold)
+            found += hold.tokens
+        if found < tokens and not must:
+            # It could not start all the same.
+            return ()
+        for hold in chosen:
+            self._lost(hold)
+        return chosen
+
+    def started(self, call: Call, cached_tokens: int, now: float) -> None:
+        self._left(call)
+        branch = self._branch(call)
+        if branch is not None:
+            branch.running = True
+            branch.resident = False
+            branch.held_until = -math.inf
+
+    def preempted(self, call: Call, now: float) -> None:
+        branch = self._branch(call)
+        if branch is not None:
+            branch.running = False
+        program = self._programs.get(call.program_id)
+        self._wait(
+            call, call.arrived if program is None else self._order.score(call, program.arrived)
+        )
+
+    def finished(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float:
+        program, branch = self._programs.get(call.program_id), self._branch(call)
+        if program is None or branch is None:
+            return now
+        program.calls += 1
+        if outcome.last:
+            del program.branches[call.branch]
+            return -math.inf
+        branch.running = False
+        branch.tokens = outcome.context_tokens
+        branch.tools = outcome.tools
+        branch.paused = now
+        branch.held_until = self._retention.until(now)
+        return branch.held_until
+
+    def aborted(self, call: Call, now: float) -> None:
+        self._left(call)
+        branch = self._branch(call)
+        if branch is not None:
+            branch.running = branch.resident = False
+            branch.held_until = -math.inf
+
+    def ended(self, program_id: str, now: float) -> None:
+        program = self._programs.remove(program_id)
+        if program is not None:
+            self._rates.program_ended(program.calls)
+
+    def stepped(
+        self, prefill_tokens: int, decode_tokens: int, context_tokens: int, seconds: float
+    ) -> None:
+        self._rates.stepped(prefill_tokens, seconds)
+
+    def _wait(self, call: Call, score: float) -> None:
+        self._waiting[call.call_id] = (call, score)
+        self._first_known = False
+
+    def _left(self, call: Call) -> None:
+        if self._waiting.pop(call.call_id, None) is not None:
+            self._first_known = False
+
+    def _branch(self, call: Call) -> Branch | None:
+        return self._programs.branch(call.program_id, call.branch)
+
+    def _is_resident(self, call: Call) -> bool:
+        branch = self._branch(call)
+        return branch is not None and branch.resident
+
+    def _first_waiting(self) -> str | None:
+        """The first of those that hold no KV."""
+        if not self._first_known:
+            away = [
+                (score, call.call_id)
+                for call, score in self._waiting.values()
+                if not self._is_resident(call)
+            ]
+            self._first = min(away)[1] if away else None
+            self._first_known = True
+        return self._first
+
+    def _chance(self, hold: Hold, pool: Pool, now: float) -> float:
+        branch = self._programs.branch(hold.program_id, hold.branch)
+        return 0.0 if branch is None else self._retention.chance(branch, pool, now)
+
+    def _idle_tokens(self, pool: Pool, now: float) -> int:
+        """What is held and does not pay."""
+        return sum(
+            branch.tokens
+            for _, branch in self._programs.held(now)
+            if not branch.resident and self._retention.chance(branch, pool, now) < WORTH_HOLDING
+        )
+
+    def _lost(self, hold: Hold) -> None:
+        branch = self._programs.branch(hold.program_id, hold.branch)
+        if branch is not None:
+            branch.held_until = -math.inf
+            branch.resident = False
+            self._first_known = False
