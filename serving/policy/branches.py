@@ -6,12 +6,8 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from treadle.serving.policy.contract import ToolUse
-
-BranchKey: TypeAlias = tuple[str, str]
-"""A program's id and the branch."""
 
 
 @dataclass(slots=True)
@@ -19,17 +15,33 @@ class Branch:
     """One branch of a program: what it last did.
 
     held_until: until when its KV is held, as far as is known; minus infinity for not at all.
-    resident: whether the call that waits now came back to KV that is held.
+    kept_until: until when its KV is counted on although it cannot be held, because it is in the
+        cache of a stock engine that is not given more than it has room for.
+    resident: whether the call that waits now came back to KV that is held or kept.
     called, paused: when its last call arrived, and ended.
     """
 
     tokens: int = 0
     held_until: float = -math.inf
+    kept_until: float = -math.inf
     resident: bool = False
     running: bool = False
     called: float = 0.0
     paused: float = 0.0
     tools: tuple[ToolUse, ...] = ()
+
+    def is_held(self, now: float) -> bool:
+        """Whether its KV is held."""
+        return self.held_until > now
+
+    def is_kept(self, now: float) -> bool:
+        """Whether its KV is counted on without being held."""
+        return self.kept_until > now and not self.is_held(now)
+
+    def lose(self) -> None:
+        """Its KV is gone, or no longer counted on."""
+        self.held_until = self.kept_until = -math.inf
+        self.resident = False
 
 
 @dataclass(slots=True)
@@ -75,9 +87,9 @@ class ProgramTable:
         """The program is over."""
         return self._programs.pop(program_id, None)
 
-    def held(self, now: float) -> Iterator[tuple[BranchKey, Branch]]:
-        """The branches whose KV is held and that do not run."""
-        for program_id, record in self._programs.items():
-            for name, branch in record.branches.items():
-                if branch.held_until > now and not branch.running:
-                    yield (program_id, name), branch
+    def paused(self) -> Iterator[Branch]:
+        """The branches that do not run."""
+        for record in self._programs.values():
+            for branch in record.branches.values():
+                if not branch.running:
+                    yield branch

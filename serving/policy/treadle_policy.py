@@ -13,6 +13,8 @@ from treadle.serving.policy.rates import MeasuredRates
 from treadle.serving.policy.retention import WORTH_HOLDING, Retention
 
 _BACK, _AWAY = 0.0, 1.0
+# Of the pool. With a slower tier less, because what overflows comes back cheaply.
+_RESERVE, _RESERVE_TIERED, _RESERVE_UNHELD = 0.1, 0.02, 0.35
 
 
 class TreadlePolicy:
@@ -28,8 +30,14 @@ class TreadlePolicy:
 
     Calls without a program are served by arrival, between the others, and never held.
 
+    A stock engine behind a router holds nothing, but what it cached last stays until its room is
+    needed: so it is enough not to admit more than there is room for, with a larger reserve, because
+    what programs that have ended leave behind takes room as well.
+
     durations: how long tools take; learned from the gaps it sees, on top of what is handed in.
-    reserve: the share of the pool that is kept for the growth of the programs that have some.
+    holds: whether the engine can hold KV.
+    reserve: the share of the pool that is kept for the growth of the programs that have some;
+        by default 0.1, 0.02 where there is a slower tier and 0.35 without holds.
     longest_hold_seconds: after which a hold ends in any case.
     """
 
@@ -39,15 +47,19 @@ class TreadlePolicy:
         self,
         durations: ToolDurations | None = None,
         *,
-        reserve: float = 0.1,
+        holds: bool = True,
+        reserve: float | None = None,
         longest_hold_seconds: float = 300.0,
     ) -> None:
         self._rates = MeasuredRates()
         self._order = ProgramOrder(self._rates)
         self._retention = Retention(durations or ToolDurations(), self._rates, longest_hold_seconds)
-        self._reserve = reserve
+        self._holds = holds
+        self._given_reserve = reserve
         self._programs = ProgramTable()
         self._waiting: dict[str, tuple[Call, float]] = {}
+        # Whose KV is no longer counted on once the call that was admitted starts.
+        self._yielding: tuple[str, list[Branch]] = ("", [])
         self._first: str | None = None
         self._first_known = True
 
@@ -65,7 +77,7 @@ class TreadlePolicy:
             self._rates.turned(now - branch.called)
             self._retention.came_back(branch, now)
         branch.called = now
-        branch.resident = branch.held_until > now
+        branch.resident = branch.is_held(now) or branch.is_kept(now)
         self._wait(call, self._order.score(call, program.arrived))
 
     def rank(self, call: Call, now: float) -> Rank:
@@ -82,8 +94,11 @@ class TreadlePolicy:
         if not call.program_id:
             # As without this policy: the engine starts it when it fits.
             return True
-        needed = call.prompt_tokens + self._reserve * pool.capacity
-        return pool.free >= needed or pool.free + self._idle_tokens(pool, now) >= needed
+        missing, unlikely = self._missing(call, pool, now)
+        if missing > sum(branch.tokens for branch in unlikely):
+            return False
+        self._yielding = (call.call_id, unlikely if missing > 0 else [])
+        return True
 
     def release(
         self, call: Call, tokens: int, holds: Sequence[Hold], pool: Pool, now: float, *, must: bool
@@ -102,16 +117,21 @@ class TreadlePolicy:
             # It could not start all the same.
             return ()
         for hold in chosen:
-            self._lost(hold)
+            self._lost(hold, now)
         return chosen
 
     def started(self, call: Call, cached_tokens: int, now: float) -> None:
         self._left(call)
+        admitted, yielding = self._yielding
+        if admitted == call.call_id:
+            for each in yielding:
+                each.kept_until = -math.inf
+            self._yielding = ("", [])
         branch = self._branch(call)
         if branch is not None:
+            branch.lose()
             branch.running = True
-            branch.resident = False
-            branch.held_until = -math.inf
+            branch.tokens = call.prompt_tokens
 
     def preempted(self, call: Call, now: float) -> None:
         branch = self._branch(call)
@@ -134,15 +154,17 @@ class TreadlePolicy:
         branch.tokens = outcome.context_tokens
         branch.tools = outcome.tools
         branch.paused = now
-        branch.held_until = self._retention.until(now)
+        until = self._retention.until(now)
+        branch.kept_until = now if self._holds else until
+        branch.held_until = until if self._holds else now
         return branch.held_until
 
     def aborted(self, call: Call, now: float) -> None:
         self._left(call)
         branch = self._branch(call)
         if branch is not None:
-            branch.running = branch.resident = False
-            branch.held_until = -math.inf
+            branch.lose()
+            branch.running = False
 
     def ended(self, program_id: str, now: float) -> None:
         program = self._programs.remove(program_id)
@@ -185,17 +207,37 @@ class TreadlePolicy:
         branch = self._programs.branch(hold.program_id, hold.branch)
         return 0.0 if branch is None else self._retention.chance(branch, pool, now)
 
-    def _idle_tokens(self, pool: Pool, now: float) -> int:
-        """What is held and does not pay."""
-        return sum(
-            branch.tokens
-            for _, branch in self._programs.held(now)
-            if not branch.resident and self._retention.chance(branch, pool, now) < WORTH_HOLDING
-        )
+    def _reserve(self, pool: Pool) -> float:
+        """Tokens to keep for the growth of the programs that have KV."""
+        share = self._given_reserve
+        if share is None and not self._holds:
+            share = _RESERVE_UNHELD
+        elif share is None:
+            share = _RESERVE if pool.reload_rate is None else _RESERVE_TIERED
+        return share * pool.capacity
 
-    def _lost(self, hold: Hold) -> None:
+    def _missing(self, call: Call, pool: Pool, now: float) -> tuple[float, list[Branch]]:
+        """How many tokens are missing for `call` and the reserve, and who may yield theirs."""
+        paused = list(self._programs.paused())
+        kept = sum(branch.tokens for branch in paused if branch.is_kept(now))
+        missing = call.prompt_tokens + self._reserve(pool) - pool.free
+        missing += kept
+        if missing <= 0:
+            return missing, []
+        unlikely = [
+            branch
+            for branch in paused
+            if not branch.resident
+            and (branch.is_held(now) or branch.is_kept(now))
+            and self._retention.chance(branch, pool, now) < WORTH_HOLDING
+        ]
+        return missing, unlikely
+
+    def _lost(self, hold: Hold, now: float) -> None:
         branch = self._programs.branch(hold.program_id, hold.branch)
-        if branch is not None:
-            branch.held_until = -math.inf
+        if branch is None:
+            return
+        branch.held_until = -math.inf
+        if not branch.is_kept(now):
             branch.resident = False
             self._first_known = False

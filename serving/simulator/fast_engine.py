@@ -105,9 +105,11 @@ class FastEngine:
     # -- memory ---------------------------------------------------------------------------------
 
     def _pool(self) -> Pool:
+        # What was sent is as good as started: it cannot be taken back.
+        sent = sum(each.call.prompt_tokens for each in self._sent)
         return Pool(
             self._hardware.pool_tokens,
-            self._used,
+            self._used + sent,
             self._held,
             len(self._running),
             len(self._waiting) + len(self._sent),
