@@ -8,6 +8,7 @@ from typing import Any
 
 from treadle.agents.agent_approval import approved_with_the_plan
 from treadle.agents.agent_calls import AgentCalls
+from treadle.agents.agent_outlook import unforeseen
 from treadle.agents.output_type import adapter_for
 from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
 from treadle.core.clock import SystemClock
@@ -109,10 +110,12 @@ class Agent:
         messages = [*opening, *history, Message("user", task)]
         specs = tuple(each.spec for each in tools.values())
         calls = AgentCalls(tools, self._caller, approve)
+        more_to_come = bool(specs) or self._output_adapter is not None
         usage = Usage()
         for _ in range(self.max_turns):
             request = ChatRequest(tuple(messages), tools=specs)
-            reply = await call_model(used, request, purpose="agent", deadlines=self._deadlines)
+            with unforeseen(whether=more_to_come):
+                reply = await call_model(used, request, purpose="agent", deadlines=self._deadlines)
             usage += reply.usage
             messages.append(Message("assistant", reply.text, tool_calls=reply.tool_calls))
             if not reply.tool_calls:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from treadle.agents.agent_approval import admitted
 from treadle.agents.runs.scope import current_scope
 from treadle.core.chat import Message, ToolCall
 from treadle.core.clock import SystemClock
+from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, ToolError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, ToolCalled, ToolStarted
@@ -18,6 +20,7 @@ from treadle.core.json_value import JsonValue, as_text
 from treadle.core.program import Program, current_program
 from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
+from treadle.executor.step_key import call_pattern
 from treadle.tools import Tool, ToolRegistry
 
 MAX_RESULT = 20_000
@@ -40,6 +43,7 @@ class AgentCalls:
         self._approve = approve
         self._program = current_program.get()
         self._caller = _shared_caller(self._program) or own
+        self._durations = _shared_durations(self._program)
 
     async def make(self, calls: Sequence[ToolCall]) -> list[Message]:
         """The outcomes of `calls`, which are made at once, in their order.
@@ -71,17 +75,23 @@ class AgentCalls:
             return self._failed(call, arguments, error)
         if not wanted.effect.repeatable:
             await self._intend(wanted, arguments)
+        started = monotonic()
         try:
             output = await self._caller.call(wanted, arguments)
         except BudgetExceeded:
             raise
         except TreadleError as error:
             return self._failed(call, arguments, error)
+        self._learn(wanted, arguments, monotonic() - started)
         self._record(call, arguments, output, None)
         text = as_text(output)
         if len(text) > MAX_RESULT:
             text = f"{text[:MAX_RESULT]}\n(cut: {len(text):,} characters in all)"
         return Message("tool", text, tool_call_id=call.id)
+
+    def _learn(self, tool: Tool, arguments: dict[str, JsonValue], seconds: float) -> None:
+        if self._durations is not None:
+            self._durations.observe(tool.name, seconds, call_pattern(arguments))
 
     async def _admitted(self, wanted: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
         if not wanted.effect.repeatable:
@@ -140,6 +150,14 @@ def _shared_caller(program: Program | None) -> ToolCaller | None:
         return None
     here = program.log.loop in (None, asyncio.get_running_loop())
     return scope.caller if here else ToolCaller(SystemClock())
+
+
+def _shared_durations(program: Program | None) -> DurationSource | None:
+    """That of the run; None outside of any, and in a thread, in which nobody may tell it."""
+    scope = current_scope()
+    if scope is None or program is None:
+        return None
+    return scope.durations if program.log.loop in (None, asyncio.get_running_loop()) else None
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from treadle.agents.user_settings import state_folder, user_settings
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatModel, Message
 from treadle.core.clock import Clock, SystemClock
-from treadle.core.durations import DurationHistory
+from treadle.core.durations import ToolDurations
 from treadle.core.errors import ConfigError, RunError
 from treadle.core.event_log import EventLog
 from treadle.core.ids import new_run_id
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
     from treadle.agents.langgraph_node import RuntimeNode
     from treadle.executor.journal import Journal
+
+_END_GRACE = 0.2
+"""Seconds that an event loop of our own stays for the engine to be told that the run is over."""
 
 
 class Runtime(RecordedRuns):
@@ -112,7 +115,7 @@ class Runtime(RecordedRuns):
         )
         """Everything that plans may call."""
         url = database if database is not None else self._settings.get("database_url")
-        durations = DurationHistory()
+        durations = ToolDurations()
         self._journals = Journals(url, durations)
         if url is not None and artifacts is None:
             artifacts = state_folder(self._settings) / "artifacts"
@@ -200,6 +203,7 @@ class Runtime(RecordedRuns):
         try:
             return await self.run(task, **options)
         finally:
+            await self._opening.ends.settle(_END_GRACE)
             await self._journals.close_here()
 
     def stream(
@@ -301,6 +305,7 @@ class Runtime(RecordedRuns):
         for run in list(self._running):
             await run.ended()
         await self._caller.close()
+        await self._opening.ends.settle()
         await self._journals.close_here()
         await self.model.aclose()
         if self._tracing is not None:

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 
+from treadle.core.call_counts import CallCounts
 from treadle.core.durations import DurationSource
 from treadle.core.errors import ErrorInfo, ToolError
 from treadle.core.events import StepStarted
 from treadle.core.json_value import JsonValue
-from treadle.core.program import Outlook, Program
+from treadle.core.program import Program, current_program
 from treadle.executor.calling import ToolCaller
 from treadle.executor.calls import RunningCalls
 from treadle.executor.doubts import Doubts
 from treadle.executor.graph import Graph
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import Call, Node, State
-from treadle.executor.outlook import outlook_of
-from treadle.executor.step_key import StepKey, input_hash
+from treadle.executor.outlook import StepOutlook
+from treadle.executor.step_key import PATTERN_DIGITS, StepKey, input_hash
 from treadle.executor.stored import keep, shown
 from treadle.executor.waits import StepWaits
 from treadle.tools import Tool
@@ -49,6 +50,7 @@ class Attempts:
         inputs: Inputs,
         artifacts: ArtifactStore,
         durations: DurationSource,
+        call_counts: CallCounts,
         doubts: Doubts,
         caller: ToolCaller,
         calls: RunningCalls,
@@ -60,6 +62,7 @@ class Attempts:
         self._inputs = inputs
         self._artifacts = artifacts
         self._durations = durations
+        self._call_counts = call_counts
         self._doubts = doubts
         self._caller = caller
         self._calls = calls
@@ -67,7 +70,8 @@ class Attempts:
 
     def program_of(self, node: Node) -> Program:
         """The program as it looks from inside the step of `node`."""
-        return self._program.for_step(node.step.id, lambda: self._outlook(node))
+        outlook = StepOutlook(node, self._graph, self._durations, self._call_counts)
+        return self._program.for_step(node.step.id, outlook)
 
     async def make(self, call: Call) -> Made | None:
         """Make `call`; None where it turns out that a person must say what became of it.
@@ -85,8 +89,9 @@ class Attempts:
             if node.in_doubt:
                 node.state = State.HELD
                 return None
+        hashed: str | None = None
         if call.index is None or not repeatable:
-            self._log_start(call, arguments)
+            hashed = self._log_start(call, arguments)
         if happened is not None:
             return Made(happened, keep(self._artifacts, happened))
         key: str | None = None
@@ -97,7 +102,7 @@ class Attempts:
         if not repeatable or node.tool.signature.takes_key:
             key = str(StepKey(self._log.run_id, node.step.id, node.version, call.index))
         try:
-            output = await self._called(call, node.tool, arguments, key)
+            output = await self._called(call, node.tool, arguments, key, hashed)
         except StepWaits as waits:
             node.in_doubt, node.waits = True, ErrorInfo.of(waits, node.step.id)
             node.state = State.HELD
@@ -105,7 +110,12 @@ class Attempts:
         return Made(output, keep(self._artifacts, output))
 
     async def _called(
-        self, call: Call, tool: Tool, arguments: dict[str, JsonValue], key: str | None
+        self,
+        call: Call,
+        tool: Tool,
+        arguments: dict[str, JsonValue],
+        key: str | None,
+        hashed: str | None,
     ) -> JsonValue:
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -120,8 +130,18 @@ class Attempts:
             self._calls.limit(call, deadline)
             take = partial(self._give, call.node) if self._is_stream(call) else None
             output = await tool.call(arguments, timeout=inf, idempotency_key=key, take=take)
-        self._durations.observe(tool.name, loop.time() - started)
+        # The hash was made for the record; for this alone it would cost too much.
+        pattern = "" if hashed is None else hashed[:PATTERN_DIGITS]
+        self._durations.observe(tool.name, loop.time() - started, pattern)
+        if tool.calls_model:
+            self._count_calls(tool)
         return output
+
+    def _count_calls(self, tool: Tool) -> None:
+        program = current_program.get()
+        outlook = None if program is None else program.outlook
+        if isinstance(outlook, StepOutlook) and outlook.calls:
+            self._call_counts.observe(tool.name, outlook.calls)
 
     @staticmethod
     def timed_out(call: Call) -> ToolError:
@@ -132,8 +152,9 @@ class Attempts:
     def _is_stream(call: Call) -> bool:
         return call.index is None and call.node.tool.signature.streams
 
-    def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> None:
-        journaled = self._log.recorder is not None
+    def _log_start(self, call: Call, arguments: dict[str, JsonValue]) -> str | None:
+        """Record that `call` begins; returns the hash of its arguments where that was made."""
+        hashed = None if self._log.recorder is None else input_hash(arguments)
         self._log.append(
             StepStarted(
                 step_id=call.node.step.id,
@@ -141,14 +162,12 @@ class Attempts:
                 arguments=shown(keep(self._artifacts, arguments)),
                 index=call.index,
                 version=call.node.version,
-                input_hash=input_hash(arguments) if journaled else None,
+                input_hash=hashed,
             ),
             # Nothing rests on it where the call can be repeated; where not, `durable` follows.
             soon=False,
         )
-
-    def _outlook(self, node: Node) -> Outlook:
-        return outlook_of(node, self._graph, self._durations)
+        return hashed
 
 
 def _seconds(call: Call) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from treadle.core.call_counts import CallCounts
 from treadle.core.clock import SystemClock
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
@@ -48,6 +49,7 @@ class Execution:
     approve: who decides on effects; None when there is nobody to ask.
     verdicts: what a person said of steps that are in doubt, by id.
     caller: makes the calls, under the limits that runs share; one of its own by default.
+    call_counts: how many model calls steps make.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Execution:
         max_parallel: int = 8,
         verdicts: Mapping[str, Verdict] | None = None,
         caller: ToolCaller | None = None,
+        call_counts: CallCounts | None = None,
     ) -> None:
         self.graph = Graph(tools, program.log, durations)
         """The steps with their states."""
@@ -87,6 +90,7 @@ class Execution:
             self._inputs,
             artifacts,
             durations,
+            CallCounts() if call_counts is None else call_counts,
             self._doubts,
             caller or ToolCaller(SystemClock()),
             self._calls,

@@ -27,6 +27,15 @@ class StepKey:
         return key if self.index is None else f"{key}/{self.index}"
 
 
+PATTERN_DIGITS = 16
+"""Of the hash of a call's arguments: what says that calls are alike."""
+
+
 def input_hash(arguments: JsonValue) -> str:
     """32 hexadecimal digits that are equal for equal arguments."""
     return hashlib.blake2b(canonical_json(arguments), digest_size=16).hexdigest()
+
+
+def call_pattern(arguments: JsonValue) -> str:
+    """What is alike in calls of a tool that are alike, for those who learn how long they take."""
+    return input_hash(arguments)[:PATTERN_DIGITS]

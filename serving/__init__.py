@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from treadle.serving.hints import hint_fields
+    from treadle.serving.hints import hint_fields, hint_headers
     from treadle.serving.openai_model import OpenAIModel
     from treadle.serving.reachability import Probe, probe
     from treadle.serving.resolve import ModelChoice, choose_model, resolve_model
@@ -19,6 +19,7 @@ __all__ = [
     "ask_structured",
     "choose_model",
     "hint_fields",
+    "hint_headers",
     "probe",
     "resolve_model",
 ]
@@ -30,6 +31,7 @@ _HOMES = {
     "ask_structured": "structured",
     "choose_model": "resolve",
     "hint_fields": "hints",
+    "hint_headers": "hints",
     "probe": "reachability",
     "resolve_model": "resolve",
 }

@@ -1,26 +1,40 @@
-"""ProgramHint on the wire, for the backends that are known to take it."""
+"""ProgramHint on the wire, for the servers that are known to take it; see `hint_formats`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal, TypeAlias
 
 from treadle.core.program import ProgramHint
+from treadle.serving.hint_formats import dynamo, session, vllm
+from treadle.serving.hint_formats.flat import PREFIX
 
-Backend: TypeAlias = Literal["openai", "vllm", "ollama", "sglang", "compatible"]
+Backend: TypeAlias = Literal["openai", "vllm", "ollama", "sglang", "dynamo", "compatible"]
 
-PREFIX = "treadle_"
-"""What the names of the hint's fields start with on the wire."""
+EXTENSIONS = frozenset({"vllm_xargs", "session_id", "nvext"})
+"""The fields of a body that OpenAI's own API does not have."""
+
+__all__ = ["EXTENSIONS", "PREFIX", "Backend", "hint_fields", "hint_headers"]
 
 
 def hint_fields(hint: ProgramHint | None, backend: Backend) -> dict[str, object]:
-    """What to add to the body of a request for `hint`; empty where nothing is known to be taken.
-
-    vLLM takes `vllm_xargs`, a flat object of texts and numbers, and hands it to the scheduler as
-    the request's extra arguments. Fields that are not known are left out; `last_call` is 0 or 1.
-    """
-    if hint is None or backend != "vllm":
+    """What to add to the body of a request for `hint`; empty where nothing is known to be taken."""
+    if hint is None:
         return {}
-    known = {name: value for name, value in asdict(hint).items() if value is not None}
-    known["last_call"] = int(hint.last_call)
-    return {"vllm_xargs": {PREFIX + name: value for name, value in known.items()}}
+    match backend:
+        case "vllm":
+            return vllm.fields(hint)
+        case "dynamo":
+            return dynamo.fields(hint)
+        case _:
+            return {}
+
+
+def hint_headers(hint: ProgramHint | None, backend: Backend) -> dict[str, str]:
+    """What to add to the headers of a request for `hint`.
+
+    A server that does not know a header ignores it, but OpenAI and Ollama are sent none: they have
+    no use for it.
+    """
+    if hint is None or backend in ("openai", "ollama"):
+        return {}
+    return dynamo.headers(hint) if backend == "dynamo" else session.headers(hint, backend)

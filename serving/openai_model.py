@@ -21,7 +21,8 @@ from treadle.serving.faults import (
     limit_too_large,
     refused_field,
 )
-from treadle.serving.hints import Backend
+from treadle.serving.hints import EXTENSIONS, Backend
+from treadle.serving.program_end import ProgramEndSignal
 from treadle.serving.reply_reader import ReplyReader
 from treadle.serving.request_body import Dialect, RequestBody
 
@@ -80,6 +81,7 @@ class OpenAIModel:
             for each, value in (default_headers or {}).items()
         }
         self._dialect = Dialect(backend, structured_output)
+        self._end_signal = ProgramEndSignal(self._base_url) if backend == "vllm" else None
         secrets = [self._api_key or "", *self._headers.values()]
         # Whoever echoes a header echoes the longest first, or a part of it would remain.
         secrets = sorted(
@@ -167,6 +169,14 @@ class OpenAIModel:
         listed = getattr(page, "data", None)
         names = [getattr(each, "id", None) for each in listed] if isinstance(listed, list) else []
         return tuple(each for each in names if isinstance(each, str))
+
+    async def program_ended(self, program_id: str) -> None:
+        """Tell the server that a program is over, where it may run our scheduler; never raises.
+
+        Off the way of what matters: one short request; see `ProgramEndSignal`.
+        """
+        if self._end_signal is not None and self._end_signal.wanted:
+            await self._end_signal.send(await self._client(), program_id)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -287,11 +297,18 @@ async def _create(
     client: openai.AsyncOpenAI, body: RequestBody
 ) -> openai.AsyncStream[ChatCompletionChunk]:
     """Call the API. What the client's signature does not know goes through `extra_body`."""
-    known = {name: each for name, each in body.optional.items() if name != "vllm_xargs"}
+    known = {name: each for name, each in body.optional.items() if name not in EXTENSIONS}
     extra = {name: each for name, each in body.optional.items() if name not in known}
     # The fields are checked by the server, not by the client's overloads.
     create = cast("Any", client.chat.completions.create)
-    call = partial(create, **body.fields, **known, stream=True, extra_body=extra or None)
+    call = partial(
+        create,
+        **body.fields,
+        **known,
+        stream=True,
+        extra_headers=dict(body.headers) or None,
+        extra_body=extra or None,
+    )
     return cast("openai.AsyncStream[ChatCompletionChunk]", await call())
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from treadle.core.chat import ChatRequest, Message, ResponseSchema
 from treadle.core.json_value import compact_json
-from treadle.serving.hints import Backend, hint_fields
+from treadle.serving.hints import Backend, hint_fields, hint_headers
 
 _LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 
@@ -21,11 +21,13 @@ class RequestBody:
     """The fields to send; `optional` are those that the call can do without.
 
     tool_names: from the tools' names on the wire to their names in Treadle.
+    headers: to send beside those of every request.
     """
 
     fields: Mapping[str, object]
     optional: Mapping[str, object]
     tool_names: Mapping[str, str]
+    headers: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class Dialect:
             ]
         optional.update(hint_fields(request.hint, self.backend))
         optional = {name: value for name, value in optional.items() if name not in self.refused}
-        return RequestBody(fields, optional, {wire: name for name, wire in names.items()})
+        tool_names = {wire: name for name, wire in names.items()}
+        return RequestBody(fields, optional, tool_names, hint_headers(request.hint, self.backend))
 
     def drop(self, name: str, model: str) -> None:
         """Do without the field `name` from now on, and say so in the log."""

@@ -14,8 +14,8 @@ from treadle.serving.openai_model import OLLAMA_KEY, OpenAIModel
 
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 FORMS = (
-    "openai:NAME, vllm:http://HOST:PORT[#NAME], sglang:http://HOST:PORT[#NAME], ollama:NAME, "
-    "http://HOST/v1#NAME or offline"
+    "openai:NAME, vllm:http://HOST:PORT[#NAME], sglang:http://HOST:PORT[#NAME], "
+    "dynamo:http://HOST:PORT[#NAME], ollama:NAME, http://HOST/v1#NAME or offline"
 )
 
 
@@ -38,8 +38,8 @@ def choose_model(spec: str | ChatModel | None, settings: Settings) -> ModelChoic
     - a ChatModel: that object.
     - `openai:NAME`: at the setting `base_url`, OPENAI_BASE_URL or OpenAI itself; the key is the
       setting `api_key` or OPENAI_API_KEY.
-    - `vllm:URL`, `sglang:URL`, with `#NAME` for a certain model; without, the first that the
-      server lists. The key is the setting `api_key`, for vLLM also VLLM_API_KEY, or none.
+    - `vllm:URL`, `sglang:URL`, `dynamo:URL`, with `#NAME` for a certain model; without, the first
+      that the server lists. The key is the setting `api_key`, for vLLM also VLLM_API_KEY, or none.
     - `ollama:NAME`: at the setting `base_url`, OLLAMA_HOST or http://localhost:11434.
     - `http(s)://HOST/PATH#NAME`: any other compatible server, base URL as it stands.
     - `offline`: the stand-in that needs no model.
@@ -94,7 +94,7 @@ def _named(spec: str, settings: Settings) -> ChatModel:
             return _openai(rest, settings)
         case "ollama":
             return _ollama(rest, settings)
-        case "vllm" | "sglang":
+        case "vllm" | "sglang" | "dynamo":
             return _engine(provider, rest, settings)
     raise _bad(f"there is no provider '{_shown(provider)}'", settings.environment)
 

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from treadle.core.durations import DurationHistory
+from treadle.core.durations import ToolDurations
 from treadle.core.errors import ConfigError, TreadleError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Journals:
     durations: told how long calls took in the runs that are recorded there.
     """
 
-    def __init__(self, url: str | None, durations: DurationHistory) -> None:
+    def __init__(self, url: str | None, durations: ToolDurations) -> None:
         self._url = url
         self._durations = durations
         self._learning: dict[

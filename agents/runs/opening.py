@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from treadle.agents.runs.pipeline import Pipeline
+from treadle.agents.runs.program_ends import ProgramEnds
 from treadle.agents.runs.recorded import Origin
 from treadle.agents.runs.scope import RunScope, ScopedProgram
 from treadle.agents.runs.settled import Settled
 from treadle.agents.runs.tracing import Tracing
 from treadle.agents.runs.undoing import Undoing
 from treadle.core.budget import Budget, BudgetMeter
+from treadle.core.call_counts import CallCounts
 from treadle.core.chat import Message
 from treadle.core.clock import Clock
 from treadle.core.durations import DurationSource
@@ -59,6 +61,8 @@ class Opening:
     approve: Approve | None = None
     tracing: Tracing | None = None
     prices: PriceList = NO_PRICES
+    call_counts: CallCounts = field(default_factory=CallCounts)
+    ends: ProgramEnds = field(default_factory=ProgramEnds)
 
     def pipeline(
         self, task: str | Plan, log: EventLog, options: RunOptions, origin: Origin
@@ -81,6 +85,8 @@ class Opening:
             accept_changes=options.accept_changes,
             tracing=self._tracing(around),
             caller=self.caller,
+            durations=self.durations,
+            ends=self.ends,
         )
         if scope.tracing is not None:
             scope.tracing.watch(log)
@@ -111,6 +117,7 @@ class Opening:
             settled.tools,
             program,
             durations=self.durations,
+            call_counts=self.call_counts,
             artifacts=settled.artifacts,
             approve=scope.approve,
             max_parallel=self.max_parallel,

@@ -238,6 +238,7 @@ class Pipeline:
         )
         self.log.append(ended, durable=True)
         self.result = RunResult.from_events(self.log.events, self._output, self._plan)
+        self._scope.ends.tell(self._program)
         await self._recorded.end(ended)
         if self._recorded.error is not None and self._error is None:
             # The last moment could not be kept: whoever waits for the result is to know.

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from treadle.agents.runs.program_ends import ProgramEnds
+from treadle.core.durations import DurationSource
 from treadle.core.event_log import EventLog
 from treadle.core.program import Outlook, Program, current_program
 from treadle.executor.approval import Approve
@@ -44,6 +46,8 @@ class RunScope:
     children: the nested runs under way. logs: those of nested runs that are in memory, by id.
     paused: whether nothing more is to start.
     patch: changes the plan of the run, for one of its steps.
+    durations: told how long the calls of agents take.
+    ends: told when the run is over.
     """
 
     artifacts: ArtifactStore
@@ -57,6 +61,8 @@ class RunScope:
     paused: bool = False
     caller: ToolCaller | None = None
     patch: AskPatch | None = None
+    durations: DurationSource | None = None
+    ends: ProgramEnds = field(default_factory=ProgramEnds)
 
     def pause(self) -> None:
         """The run is paused, and with it those that its steps have started."""
@@ -76,7 +82,9 @@ class ScopedProgram(Program):
         scope = self.scope
         if scope is not None and scope.tracing is not None:
             scope.tracing.enter(self.run_id, step_id)
-        return ScopedProgram(self.run_id, self.budget, self.log, step_id, outlook, scope)
+        return ScopedProgram(
+            self.run_id, self.budget, self.log, step_id, outlook, self.called, scope
+        )
 
 
 def current_scope() -> RunScope | None:

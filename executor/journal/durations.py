@@ -9,16 +9,15 @@ from typing import TypeAlias
 from sqlalchemy import text
 
 from treadle.core.database import Database
+from treadle.core.durations import SeenDuration
 from treadle.core.threads import run_in_thread
+from treadle.executor.step_key import PATTERN_DIGITS
 
 RUNS = 200
 """The latest runs that are looked at."""
 
 EVENTS = 3_000
 """And of these the latest events of steps: about 1,000 steps."""
-
-Seen: TypeAlias = tuple[str, float]
-"""A tool, and the seconds that a call of it took."""
 
 _Row: TypeAlias = tuple[str, str, float, str]
 
@@ -35,8 +34,8 @@ _QUERY = """
 
 async def recorded_durations(
     database: Database, *, runs: int = RUNS, events: int = EVENTS
-) -> list[Seen]:
-    """What calls took that succeeded, the latest last.
+) -> list[SeenDuration]:
+    """What calls took that succeeded, with the patterns of their arguments, the latest last.
 
     Only calls that one process has begun and ended: of the others the time means nothing, no more
     than of a call whose result was found out afterwards.
@@ -47,9 +46,9 @@ async def recorded_durations(
     return await run_in_thread(lambda: list(_seen(reversed(rows))))
 
 
-def _seen(rows: Iterable[_Row]) -> Iterator[Seen]:
+def _seen(rows: Iterable[_Row]) -> Iterator[SeenDuration]:
     """The calls in `rows`, which are in order, and may begin in the middle of a run."""
-    run, tools, began = "", dict[str, str](), dict[str, float]()
+    run, tools, began = "", dict[str, str](), dict[str, tuple[float, str]]()
     doubtful: set[str] = set()
     for run_id, kind, at, body in rows:
         if run_id != run:
@@ -66,11 +65,14 @@ def _seen(rows: Iterable[_Row]) -> Iterator[Seen]:
                 doubtful.add(step_id)
             case "step_started" if "index" not in fields and "input_hash" in fields:
                 # Without arguments it is a whole fan-out, whose time is not that of a call.
-                began[step_id] = at
+                began[step_id] = at, fields["input_hash"][:PATTERN_DIGITS]
             case "step_retrying":
                 began.pop(step_id, None)
             case "step_finished":
                 started = began.pop(step_id, None)
                 succeeded = fields["status"] == "succeeded" and step_id not in doubtful
-                if succeeded and started is not None and at >= started and step_id in tools:
-                    yield tools[step_id], at - started
+                if not succeeded or started is None or step_id not in tools:
+                    continue
+                start, pattern = started
+                if at >= start:
+                    yield tools[step_id], at - start, pattern

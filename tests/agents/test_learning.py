@@ -9,9 +9,10 @@ from tests.crashing import SECONDS, allow, crash, open_runtime
 
 from treadle import Plan, Runtime, tool
 from treadle.core.database import Database, DatabaseUrl
-from treadle.core.durations import DEFAULT_SECONDS, DurationHistory
+from treadle.core.durations import DEFAULT_SECONDS, SeenDuration, ToolDurations
 from treadle.core.events import StepFinished, StepStarted
 from treadle.executor.journal.durations import recorded_durations
+from treadle.executor.step_key import call_pattern
 from treadle.testing import ScriptedModel
 
 PLAN = Plan.from_wire(
@@ -31,7 +32,7 @@ def url(database_url: str) -> str:
     return database_url
 
 
-async def learned(url: str, **limits: int) -> list[tuple[str, float]]:
+async def learned(url: str, **limits: int) -> list[SeenDuration]:
     database = Database(DatabaseUrl.parse(url))
     try:
         return await recorded_durations(database, **limits)
@@ -51,8 +52,9 @@ async def test_what_calls_took_is_read_from_the_journal(url: str, tmp_path: Path
             times[event.step_id] = event.at - times[event.step_id]
     # Neither what failed nor the whole of a fan-out says how long a call takes.
     seen = await learned(url)
-    assert [name for name, _ in seen] == ["look", "write"]
-    assert [seconds for _, seconds in seen] == pytest.approx([times["a"], times["b"]], abs=1e-5)
+    assert [name for name, _, _ in seen] == ["look", "write"]
+    assert [pattern for _, _, pattern in seen] == [call_pattern({"x": 1}), call_pattern({"x": 2})]
+    assert [seconds for _, seconds, _ in seen] == pytest.approx([times["a"], times["b"]], abs=1e-5)
     assert await learned(url, events=1) == []
     assert await learned(url, runs=0) == []
 
@@ -70,7 +72,7 @@ async def test_a_call_that_two_processes_worked_on_does_not_count(url: str, tmp_
     async with open_runtime(url, tmp_path, approve=allow) as runtime:
         result = await runtime.resume("run-1")
     assert result.status == "succeeded"
-    assert [name for name, _ in await learned(url)] == ["look"]
+    assert [name for name, _, _ in await learned(url)] == ["look"]
 
 
 async def test_an_empty_database_teaches_nothing(url: str) -> None:
@@ -118,9 +120,9 @@ async def test_a_new_process_expects_what_the_last_one_saw(url: str, tmp_path: P
 
 
 def test_what_this_process_saw_is_known_better() -> None:
-    history = DurationHistory()
+    history = ToolDurations()
     history.observe("a", 2.0)
-    history.seed([("a", 9.0), ("b", 5.0), ("b", 5.0)])
+    history.seed([("a", 9.0, ""), ("b", 5.0, ""), ("b", 5.0, "p")])
     assert history.expected_seconds("a") == pytest.approx(2.0)
     assert history.expected_seconds("b") == pytest.approx(5.0)
     assert history.expected_seconds("c") == DEFAULT_SECONDS

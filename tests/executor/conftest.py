@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from treadle.core.budget import Budget, BudgetMeter
+from treadle.core.call_counts import CallCounts
 from treadle.core.clock import Clock, SystemClock
-from treadle.core.durations import DurationHistory
+from treadle.core.durations import ToolDurations
 from treadle.core.event_log import EventLog
 from treadle.core.events import StepDropped, StepFinished, StepPlanned, StepStarted
 from treadle.core.program import Program
@@ -69,7 +70,8 @@ class Driver:
         approve: Approve | None = None,
         budget: Budget | None = None,
         clock: Clock | None = None,
-        durations: DurationHistory | None = None,
+        durations: ToolDurations | None = None,
+        call_counts: CallCounts | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self.log = EventLog("run", clock)
@@ -78,10 +80,11 @@ class Driver:
         self.execution = Execution(
             ToolRegistry(tools),
             self.program,
-            durations=durations or DurationHistory(),
+            durations=durations or ToolDurations(),
             artifacts=self.artifacts,
             approve=approve,
             max_parallel=max_parallel,
+            call_counts=call_counts,
         )
 
     def start(self, plan: Plan) -> None:

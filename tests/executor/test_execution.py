@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.executor.conftest import Driver, execute, plan_of, step
 
-from treadle.core.durations import DurationHistory
+from treadle.core.durations import ToolDurations
 from treadle.core.events import StepFinished, StepProgress, StepStarted
 from treadle.planner import Plan
 from treadle.planner.step import Step
@@ -122,7 +122,7 @@ async def test_how_long_tools_take_decides_which_path_is_longest() -> None:
     async def slow(name: str) -> None:
         order.append(name)
 
-    durations = DurationHistory()
+    durations = ToolDurations()
     durations.observe("quick", 0.1)
     durations.observe("slow", 50.0)
     plan = plan_of(

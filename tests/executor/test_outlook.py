@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.executor.conftest import Driver, execute, plan_of, step
 
+from treadle.core.budget import Budget
+from treadle.core.call_counts import CallCounts
 from treadle.core.chat import ChatRequest, Message
-from treadle.core.durations import DurationHistory
+from treadle.core.durations import ToolDurations
 from treadle.core.model_call import call_model
 from treadle.core.program import ProgramHint
+from treadle.executor.step_key import call_pattern
 from treadle.testing import ScriptedModel
 from treadle.tools import Tool, tool
 
@@ -37,7 +40,7 @@ class Asking:
 
 
 async def test_what_follows_is_taken_from_the_plan() -> None:
-    durations = DurationHistory()
+    durations = ToolDurations()
     durations.observe("ask", 2.0)
     durations.observe("search", 5.0)
     asking = Asking()
@@ -119,3 +122,70 @@ async def test_parallel_calls_are_told_apart_by_their_step() -> None:
     asking = Asking()
     await execute(plan_of(*(step(f"s{n}", "ask") for n in range(5))), asking.tools)
     assert set(asking.hints) == {f"s{n}" for n in range(5)}
+
+
+async def test_how_many_calls_a_step_makes_is_learned() -> None:
+    model = ScriptedModel(lambda request: "said")
+    request = ChatRequest((Message("user", "hello"),))
+
+    @tool(calls_model=True)
+    async def ask_thrice() -> str:
+        replies = [await call_model(model, request, purpose="step") for _ in range(3)]
+        return replies[-1].text
+
+    @tool
+    async def search() -> str:
+        return "found"
+
+    counts = CallCounts()
+    plan = plan_of(
+        step("a", "ask_thrice"),
+        step("look", "search", "a"),
+        step("b", "ask_thrice", "look"),
+        answer="${b}",
+    )
+    await execute(plan, [ask_thrice, search], call_counts=counts)
+    model.requests.clear()
+    await execute(plan, [ask_thrice, search], call_counts=counts)
+    hints = [request.hint for request in model.requests if request.hint is not None]
+    assert [hint.remaining_calls for hint in hints] == [5, 4, 3, 2, 1, 0]
+    assert [hint.next_tool for hint in hints] == [None, None, "search", None, None, None]
+    assert [hint.last_call for hint in hints] == [False] * 5 + [True]
+    left = [hint.remaining_seconds for hint in hints if hint.remaining_seconds is not None]
+    assert len(left) == 6
+    assert left == sorted(left, reverse=True)
+
+
+async def test_the_pattern_of_the_next_tool_is_that_of_its_arguments_where_they_are_known() -> None:
+    asking = Asking()
+
+    @tool
+    async def look(text: str) -> str:
+        return text
+
+    durations = ToolDurations()
+    for _ in range(10):
+        durations.observe("look", 4.0, call_pattern({"text": "plain"}))
+        durations.observe("look", 400.0, "another")
+    plan = plan_of(
+        step("a", "ask"),
+        step("known", "look", "a", text="plain"),
+        step("b", "ask", "known"),
+        step("unknown", "look", text="${b}"),
+        answer="${unknown}",
+    )
+    await execute(plan, [*asking.tools, look], durations=durations)
+    first, second = asking.hints["a"], asking.hints["b"]
+    assert first.next_tool_pattern == call_pattern({"text": "plain"})
+    assert first.next_tool_seconds == pytest.approx(4.0)
+    assert (second.next_tool, second.next_tool_pattern) == ("look", None)
+
+
+async def test_the_time_that_the_budget_leaves_is_the_deadline() -> None:
+    asking = Asking()
+    await execute(plan_of(step("a", "ask")), asking.tools, budget=Budget(seconds=1000))
+    await execute(plan_of(step("b", "ask")), asking.tools)
+    deadline = asking.hints["a"].deadline_seconds
+    assert deadline is not None
+    assert 900 < deadline <= 1000
+    assert asking.hints["b"].deadline_seconds is None

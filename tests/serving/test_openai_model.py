@@ -126,13 +126,17 @@ async def test_tools_with_names_that_clash_on_the_wire_come_back_under_their_own
     assert [call.name for call in reply.tool_calls] == ["fs.read", "fs_read", "fs-read"]
 
 
-@pytest.mark.parametrize("backend", ["openai", "vllm", "ollama", "sglang", "compatible"])
-async def test_hints_go_to_vllm_only(backend: str) -> None:
+@pytest.mark.parametrize("backend", ["openai", "vllm", "ollama", "sglang", "dynamo", "compatible"])
+async def test_hints_go_where_they_are_known(backend: str) -> None:
     hint = ProgramHint("run_1", "step", step_id="a", next_tool_seconds=1.5, last_call=True)
     async with ScriptedOpenAIServer(["ok"]) as server:
         await ask(server, ChatRequest(QUESTION, hint=hint), backend=backend)
-        body = server.requests[0].body
+        body, headers = server.requests[0].body, server.requests[0].headers
+    session = headers.get("x-session-id")
+    assert session == ("run_1" if backend in ("vllm", "sglang", "compatible") else None)
+    assert ("x-dynamo-session-id" in headers) == (backend == "dynamo")
     if backend == "vllm":
+        assert body["session_id"] == "run_1"
         assert body["vllm_xargs"] == {
             "treadle_program_id": "run_1",
             "treadle_purpose": "step",

@@ -45,6 +45,7 @@ def http_model(spec: str | None, **environment: str) -> OpenAIModel:
         ("vllm:http://gpu:8000", {}, "vllm:http://gpu:8000/v1", "http://gpu:8000/v1", "vllm"),
         ("vllm:http://gpu:8000/v1/#q", {}, "vllm:q", "http://gpu:8000/v1", "vllm"),
         ("sglang:http://gpu:30000#org/q:1", {}, "sglang:org/q:1", "http://gpu:30000/v1", "sglang"),
+        ("dynamo:http://gpu:8000#q", {}, "dynamo:q", "http://gpu:8000/v1", "dynamo"),
         ("ollama:llama3:8b", {}, "ollama:llama3:8b", "http://localhost:11434/v1", "ollama"),
         ("ollama:q", {"OLLAMA_HOST": "0.0.0.0"}, "ollama:q", "http://127.0.0.1:11434/v1", "ollama"),
         ("https://host/api#m", {}, "compatible:m", "https://host/api", "compatible"),

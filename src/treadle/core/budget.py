@@ -146,6 +146,18 @@ class BudgetMeter:
         ]
         return min(left, default=None)
 
+    @property
+    def remaining_seconds(self) -> float | None:
+        """Time until the first limit, here and in the outer runs; at least 0, None without one."""
+        if self._budget.seconds is None and self._outer is None:
+            return None
+        left = [
+            max(0.0, meter._started + meter._budget.seconds - meter._clock.monotonic())
+            for meter in self._chain()
+            if meter._budget.seconds is not None
+        ]
+        return min(left, default=None)
+
     def reserve_step(self) -> None:
         """Count one step execution. Raises BudgetExceeded instead when none is left."""
         chain = self._chain()

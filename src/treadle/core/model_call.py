@@ -28,7 +28,7 @@ from treadle.core.chat import (
 )
 from treadle.core.errors import ErrorInfo, ModelError
 from treadle.core.events import ModelCalled
-from treadle.core.program import Program, current_program
+from treadle.core.program import Program, ProgramAware, current_program
 from treadle.core.prompt_estimate import estimate_prompt, estimate_text
 
 
@@ -77,6 +77,8 @@ async def stream_model(
         hint = program.hint(purpose)
         reservation = _reserve(program, model, request)
         request = replace(request, max_tokens=reservation.max_tokens, hint=hint)
+        if isinstance(model, ProgramAware):
+            program.called[id(model)] = model
     started = monotonic()
     first: float | None = None
     usage = Usage(calls=1)

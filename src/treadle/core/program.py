@@ -11,8 +11,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from treadle.core.budget import BudgetMeter
@@ -33,6 +33,9 @@ class ProgramHint:
     remaining_calls: model calls expected after this one.
     remaining_seconds: expected length of the remaining critical path.
     last_call: whether the program ends with this call.
+    next_tool_pattern: what is alike in calls of `next_tool` that are alike, where that is known.
+    tenant: who pays.
+    deadline_seconds: how long from now the program may still take.
     """
 
     program_id: str
@@ -43,32 +46,63 @@ class ProgramHint:
     remaining_calls: int | None = None
     remaining_seconds: float | None = None
     last_call: bool = False
+    next_tool_pattern: str | None = None
+    tenant: str | None = None
+    deadline_seconds: float | None = None
+
+
+@runtime_checkable
+class ProgramAware(Protocol):
+    """A model that wants to know when a program is over, to free what it keeps for it."""
+
+    async def program_ended(self, program_id: str) -> None:
+        """The program is over; called once after a run that called this model.
+
+        It does not raise, and takes little time: it is given up after a few seconds.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the executor expects to follow a step; the fields are those of `ProgramHint`."""
+    """What the executor expects to follow a step; the fields are mostly those of `ProgramHint`.
+
+    calls_seen: whether it was seen before how many model calls such a step makes.
+    """
 
     next_tool: str | None = None
     next_tool_seconds: float | None = None
     remaining_calls: int | None = None
     remaining_seconds: float | None = None
     last_call: bool = False
+    next_tool_pattern: str | None = None
+    calls_seen: bool = False
+
+
+_NOTHING_KNOWN = Outlook()
+_JOINING = Outlook(remaining_calls=0, last_call=True)
+"""The answer mostly ends the program. Where it does not, another plan begins with a new prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The run that the current task works for."""
+    """The run that the current task works for.
+
+    called: the models that were called in it and want to know when it is over, by identity.
+    """
 
     run_id: str
     budget: BudgetMeter
     log: EventLog
     step_id: str | None = None
     outlook: Callable[[], Outlook] | None = None
+    called: dict[int, ProgramAware] = field(default_factory=dict, compare=False)
 
     def hint(self, purpose: str) -> ProgramHint:
         """The hint for a call made now, for `purpose`."""
-        outlook = self.outlook() if self.outlook is not None else Outlook()
+        outlook = _NOTHING_KNOWN if self.outlook is None else self.outlook()
+        if purpose == "join":
+            outlook = _JOINING
         return ProgramHint(
             program_id=self.run_id,
             purpose=purpose,
@@ -78,6 +112,8 @@ class Program:
             remaining_calls=outlook.remaining_calls,
             remaining_seconds=outlook.remaining_seconds,
             last_call=outlook.last_call,
+            next_tool_pattern=outlook.next_tool_pattern,
+            deadline_seconds=self.budget.remaining_seconds,
         )
 
     def record(self, event: Event) -> None:
@@ -99,7 +135,7 @@ class Program:
     def for_step(self, step_id: str, outlook: Callable[[], Outlook] | None) -> Program:
         """The same program, seen from inside a step."""
         # Not dataclasses.replace: this is done for every call, and that costs 2 us more.
-        return Program(self.run_id, self.budget, self.log, step_id, outlook)
+        return Program(self.run_id, self.budget, self.log, step_id, outlook, self.called)
 
 
 current_program: ContextVar[Program | None] = ContextVar("treadle_program", default=None)
