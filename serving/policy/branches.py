@@ -15,32 +15,21 @@ class Branch:
     """One branch of a program: what it last did.
 
     held_until: until when its KV is held, as far as is known; minus infinity for not at all.
-    kept_until: until when its KV is counted on although it cannot be held, because it is in the
-        cache of a stock engine that is not given more than it has room for.
-    resident: whether the call that waits now came back to KV that is held or kept.
+    resident: whether the call that waits now came back to KV that is held.
     called, paused: when its last call arrived, and ended.
     """
 
     tokens: int = 0
     held_until: float = -math.inf
-    kept_until: float = -math.inf
     resident: bool = False
     running: bool = False
     called: float = 0.0
     paused: float = 0.0
     tools: tuple[ToolUse, ...] = ()
 
-    def is_held(self, now: float) -> bool:
-        """Whether its KV is held."""
-        return self.held_until > now
-
-    def is_kept(self, now: float) -> bool:
-        """Whether its KV is counted on without being held."""
-        return self.kept_until > now and not self.is_held(now)
-
     def lose(self) -> None:
-        """Its KV is gone, or no longer counted on."""
-        self.held_until = self.kept_until = -math.inf
+        """Its KV is no longer held."""
+        self.held_until = -math.inf
         self.resident = False
 
 
@@ -87,9 +76,9 @@ class ProgramTable:
         """The program is over."""
         return self._programs.pop(program_id, None)
 
-    def paused(self) -> Iterator[Branch]:
-        """The branches that do not run."""
+    def held(self, now: float) -> Iterator[Branch]:
+        """The branches whose KV is held."""
         for record in self._programs.values():
             for branch in record.branches.values():
-                if not branch.running:
+                if branch.held_until > now:
                     yield branch

@@ -163,7 +163,10 @@ class SchedulingPolicy(Protocol):
         ...
 
     def finished(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float:
-        """It ended; returns until when to hold its KV, `now` or earlier for not at all."""
+        """It ended; returns until when to hold its KV, `now` or earlier for not at all.
+
+        Minus infinity: the KV is of no more use, and the first to go when room is needed.
+        """
         ...
 
     def aborted(self, call: Call, now: float) -> None:

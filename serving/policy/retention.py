@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from treadle.core.durations import ToolDurations
 from treadle.serving.policy.branches import Branch
 from treadle.serving.policy.contract import Pool
@@ -11,6 +13,10 @@ WORTH_HOLDING = 0.5
 """A hold pays while the program is more likely than not to be back within the break-even time."""
 
 _FRESH = 0.2
+"""Seconds for which a chance that was worked out is good enough."""
+
+_SIGMA = 1.0
+"""How far off an expected duration is, as the sigma of a lognormal: tools have heavy tails."""
 
 
 class Retention:
@@ -53,9 +59,10 @@ class Retention:
 
     def _chance(self, branch: Branch, break_even: float, elapsed: float) -> float:
         told = [use.expected_seconds for use in branch.tools if use.expected_seconds is not None]
-        if told and elapsed <= 2 * max(told) + break_even:
-            # What the sender expects holds until it was clearly wrong.
-            return 1.0 if max(told) - elapsed <= break_even else 0.0
+        if told:
+            before = _survival(elapsed, max(told))
+            # Where it has lasted so long that nobody expected it, nobody knows.
+            return 1.0 - _survival(elapsed + break_even, max(told)) / before if before else 0.0
         tools = [(use.tool, use.pattern) for use in branch.tools] or [("", "")]
         return 1.0 - self._durations.gap_survival(tools, elapsed + break_even, elapsed)
 
@@ -65,3 +72,11 @@ class Retention:
         if len(branch.tools) == 1:
             use = branch.tools[0]
             self._durations.observe(use.tool, max(0.0, now - branch.paused), use.pattern)
+
+
+def _survival(seconds: float, expected: float) -> float:
+    """The probability that what is expected to take `expected` takes longer than `seconds`."""
+    if seconds <= 0:
+        return 1.0
+    off = math.log(seconds / max(expected, 1e-3)) / _SIGMA
+    return 0.5 * math.erfc(off / math.sqrt(2))

@@ -14,7 +14,7 @@ from treadle.serving.policy.retention import WORTH_HOLDING, Retention
 
 _BACK, _AWAY = 0.0, 1.0
 # Of the pool. With a slower tier less, because what overflows comes back cheaply.
-_RESERVE, _RESERVE_TIERED, _RESERVE_UNHELD = 0.1, 0.02, 0.35
+_RESERVE, _RESERVE_TIERED = 0.1, 0.02
 
 
 class TreadlePolicy:
@@ -28,16 +28,11 @@ class TreadlePolicy:
     - retention: what a program has is held while it is away, and let go when another needs
       the room and the program is not likely to be back within the break-even time (`Retention`).
 
-    Calls without a program are served by arrival, between the others, and never held.
-
-    A stock engine behind a router holds nothing, but what it cached last stays until its room is
-    needed: so it is enough not to admit more than there is room for, with a larger reserve, because
-    what programs that have ended leave behind takes room as well.
+    Calls without a program are served by arrival, when they fit, and never held.
 
     durations: how long tools take; learned from the gaps it sees, on top of what is handed in.
-    holds: whether the engine can hold KV.
     reserve: the share of the pool that is kept for the growth of the programs that have some;
-        by default 0.1, 0.02 where there is a slower tier and 0.35 without holds.
+        by default 0.1, and 0.02 where there is a slower tier.
     longest_hold_seconds: after which a hold ends in any case.
     """
 
@@ -47,19 +42,15 @@ class TreadlePolicy:
         self,
         durations: ToolDurations | None = None,
         *,
-        holds: bool = True,
         reserve: float | None = None,
         longest_hold_seconds: float = 300.0,
     ) -> None:
         self._rates = MeasuredRates()
         self._order = ProgramOrder(self._rates)
         self._retention = Retention(durations or ToolDurations(), self._rates, longest_hold_seconds)
-        self._holds = holds
         self._given_reserve = reserve
         self._programs = ProgramTable()
         self._waiting: dict[str, tuple[Call, float]] = {}
-        # Whose KV is no longer counted on once the call that was admitted starts.
-        self._yielding: tuple[str, list[Branch]] = ("", [])
         self._first: str | None = None
         self._first_known = True
 
@@ -77,7 +68,7 @@ class TreadlePolicy:
             self._rates.turned(now - branch.called)
             self._retention.came_back(branch, now)
         branch.called = now
-        branch.resident = branch.is_held(now) or branch.is_kept(now)
+        branch.resident = branch.held_until > now
         self._wait(call, self._order.score(call, program.arrived))
 
     def rank(self, call: Call, now: float) -> Rank:
@@ -87,18 +78,13 @@ class TreadlePolicy:
         return (_AWAY, score)
 
     def admits(self, call: Call, pool: Pool, now: float) -> bool:
-        if self._is_resident(call):
+        if not call.program_id or self._is_resident(call):
+            # Without a program it is soon gone again: the engine starts it when it fits.
             return True
         if call.call_id != self._first_waiting():
             return False
-        if not call.program_id:
-            # As without this policy: the engine starts it when it fits.
-            return True
-        missing, unlikely = self._missing(call, pool, now)
-        if missing > sum(branch.tokens for branch in unlikely):
-            return False
-        self._yielding = (call.call_id, unlikely if missing > 0 else [])
-        return True
+        needed = call.prompt_tokens + self._reserve(pool)
+        return pool.free >= needed or pool.free + self._idle_tokens(pool, now) >= needed
 
     def release(
         self, call: Call, tokens: int, holds: Sequence[Hold], pool: Pool, now: float, *, must: bool
@@ -117,16 +103,11 @@ class TreadlePolicy:
             # It could not start all the same.
             return ()
         for hold in chosen:
-            self._lost(hold, now)
+            self._lost(hold)
         return chosen
 
     def started(self, call: Call, cached_tokens: int, now: float) -> None:
         self._left(call)
-        admitted, yielding = self._yielding
-        if admitted == call.call_id:
-            for each in yielding:
-                each.kept_until = -math.inf
-            self._yielding = ("", [])
         branch = self._branch(call)
         if branch is not None:
             branch.lose()
@@ -154,9 +135,7 @@ class TreadlePolicy:
         branch.tokens = outcome.context_tokens
         branch.tools = outcome.tools
         branch.paused = now
-        until = self._retention.until(now)
-        branch.kept_until = now if self._holds else until
-        branch.held_until = until if self._holds else now
+        branch.held_until = self._retention.until(now)
         return branch.held_until
 
     def aborted(self, call: Call, now: float) -> None:
@@ -192,12 +171,12 @@ class TreadlePolicy:
         return branch is not None and branch.resident
 
     def _first_waiting(self) -> str | None:
-        """The first of those that hold no KV."""
+        """The first call of a program that holds no KV."""
         if not self._first_known:
             away = [
                 (score, call.call_id)
                 for call, score in self._waiting.values()
-                if not self._is_resident(call)
+                if call.program_id and not self._is_resident(call)
             ]
             self._first = min(away)[1] if away else None
             self._first_known = True
@@ -210,34 +189,20 @@ class TreadlePolicy:
     def _reserve(self, pool: Pool) -> float:
         """Tokens to keep for the growth of the programs that have KV."""
         share = self._given_reserve
-        if share is None and not self._holds:
-            share = _RESERVE_UNHELD
-        elif share is None:
+        if share is None:
             share = _RESERVE if pool.reload_rate is None else _RESERVE_TIERED
         return share * pool.capacity
 
-    def _missing(self, call: Call, pool: Pool, now: float) -> tuple[float, list[Branch]]:
-        """How many tokens are missing for `call` and the reserve, and who may yield theirs."""
-        paused = list(self._programs.paused())
-        kept = sum(branch.tokens for branch in paused if branch.is_kept(now))
-        missing = call.prompt_tokens + self._reserve(pool) - pool.free
-        missing += kept
-        if missing <= 0:
-            return missing, []
-        unlikely = [
-            branch
-            for branch in paused
-            if not branch.resident
-            and (branch.is_held(now) or branch.is_kept(now))
-            and self._retention.chance(branch, pool, now) < WORTH_HOLDING
-        ]
-        return missing, unlikely
+    def _idle_tokens(self, pool: Pool, now: float) -> int:
+        """What is held and does not pay."""
+        return sum(
+            branch.tokens
+            for branch in self._programs.held(now)
+            if not branch.resident and self._retention.chance(branch, pool, now) < WORTH_HOLDING
+        )
 
-    def _lost(self, hold: Hold, now: float) -> None:
+    def _lost(self, hold: Hold) -> None:
         branch = self._programs.branch(hold.program_id, hold.branch)
-        if branch is None:
-            return
-        branch.held_until = -math.inf
-        if not branch.is_kept(now):
-            branch.resident = False
+        if branch is not None:
+            branch.lose()
             self._first_known = False

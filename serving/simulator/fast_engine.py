@@ -62,6 +62,7 @@ class FastEngine:
         self._link_free = 0.0
         self._used = 0
         self._held = 0
+        self._seen: tuple[tuple[int, int, int, int], Pool] | None = None
         self.counts = Counts()
 
     def add(self, request: Request, now: float) -> None:
@@ -107,14 +108,22 @@ class FastEngine:
     def _pool(self) -> Pool:
         # What was sent is as good as started: it cannot be taken back.
         sent = sum(each.call.prompt_tokens for each in self._sent)
-        return Pool(
-            self._hardware.pool_tokens,
-            self._used + sent,
-            self._held,
-            len(self._running),
-            len(self._waiting) + len(self._sent),
-            self._hardware.reload_rate,
-        )
+        key = (self._used + sent, self._held, len(self._running), len(self._waiting))
+        if self._seen is None or self._seen[0] != key:
+            used, held, running, waiting = key
+            hardware = self._hardware
+            self._seen = (
+                key,
+                Pool(
+                    hardware.pool_tokens,
+                    used,
+                    held,
+                    running,
+                    waiting + len(self._sent),
+                    hardware.reload_rate,
+                ),
+            )
+        return self._seen[1]
 
     def _room(self) -> int:
         return self._hardware.pool_tokens - self._used - self._held

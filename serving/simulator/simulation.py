@@ -105,7 +105,9 @@ class _Run:
         noise = random.Random(f"noise {seed}")
         factors = [math.exp(noise.gauss(0.0, plan_sigma)) for _ in programs]
         arrivals = random.Random(f"arrivals {seed}")
-        self._coming = iter(_Progress(programs[each], each, 0.0, factors[each]) for each in order)
+        self._coming: Iterator[_Progress] = iter(
+            _Progress(programs[each], each, 0.0, factors[each]) for each in order
+        )
         if load.concurrency is not None:
             for progress in itertools.islice(self._coming, load.concurrency):
                 self._arrives(progress, 0.0)
