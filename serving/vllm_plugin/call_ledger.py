@@ -1,0 +1,97 @@
+"""The calls that are in an engine, and which of them wait for KV that is held for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from treadle.serving.policy.contract import Call
+from treadle.serving.vllm_plugin.call_metadata import CallMetadata, MetadataReader
+from treadle.serving.vllm_plugin.engine_types import EngineRequest
+from treadle.serving.vllm_plugin.pins import BranchKey
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call from its arrival to its end. running: it has blocks (again)."""
+
+    call: Call
+    metadata: CallMetadata
+    running: bool = False
+
+    @property
+    def key(self) -> BranchKey:
+        """The branch that it extends."""
+        return self.call.program_id, self.call.branch
+
+
+class CallLedger:
+    """All of them, by the request's id."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, LiveCall] = {}
+        self._waiting: Counter[BranchKey] = Counter()
+        self._reader = MetadataReader()
+        self._hinted = 0
+
+    def __iter__(self) -> Iterator[LiveCall]:
+        return iter(self._calls.values())
+
+    def __getitem__(self, request_id: str) -> LiveCall:
+        return self._calls[request_id]
+
+    def get(self, request_id: str) -> LiveCall | None:
+        """The call behind a request; None for one that never came by here."""
+        return self._calls.get(request_id)
+
+    @property
+    def hinted(self) -> int:
+        """How many of them belong to a program."""
+        return self._hinted
+
+    @property
+    def malformed_hints(self) -> int:
+        """How many values in hints could not be used."""
+        return self._reader.malformed
+
+    def awaits(self, key: BranchKey) -> bool:
+        """Whether a call of this branch waits to start."""
+        return key in self._waiting
+
+    def arrive(self, request: EngineRequest, now: float) -> LiveCall:
+        """A request came in."""
+        metadata = self._reader.read(request)
+        live = LiveCall(metadata.call(request, now), metadata)
+        self._calls[request.request_id] = live
+        if live.call.program_id:
+            self._hinted += 1
+            self._waiting[live.key] += 1
+        return live
+
+    def start(self, live: LiveCall) -> None:
+        """It got blocks."""
+        live.running = True
+        self._waits_no_more(live)
+
+    def preempt(self, live: LiveCall) -> None:
+        """It lost them."""
+        live.running = False
+        if live.call.program_id:
+            self._waiting[live.key] += 1
+
+    def leave(self, request_id: str) -> LiveCall | None:
+        """A request ended; None where it never came by here."""
+        live = self._calls.pop(request_id, None)
+        if live is not None and live.call.program_id:
+            self._hinted -= 1
+            if not live.running:
+                self._waits_no_more(live)
+        return live
+
+    def _waits_no_more(self, live: LiveCall) -> None:
+        if not live.call.program_id:
+            return
+        self._waiting[live.key] -= 1
+        if not self._waiting[live.key]:
+            del self._waiting[live.key]
