@@ -43,6 +43,7 @@ from treadle.cli.output import (
 )
 from treadle.cli.plan_command import Format
 from treadle.cli.record_app import register
+from treadle.cli.serving_app import register as register_serving
 from treadle.core.errors import ErrorInfo
 
 app = typer.Typer(
@@ -262,3 +263,4 @@ def doctor_command(
 
 
 register(app)
+register_serving(app)

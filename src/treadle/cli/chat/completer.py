@@ -13,7 +13,15 @@ from treadle.cli.chat.slash import ALIASES, COMMANDS
 from treadle.cli.harmless import one_line
 from treadle.tools import ToolRegistry
 
-MODEL_FORMS = ("offline", "openai:", "ollama:", "vllm:http://", "sglang:http://", "http://")
+MODEL_FORMS = (
+    "offline",
+    "openai:",
+    "ollama:",
+    "vllm:http://",
+    "sglang:http://",
+    "dynamo:http://",
+    "http://",
+)
 MOST_READ = 2_000
 """Entries of a folder that are looked at; completion must never make typing slow."""
 MOST_SHOWN = 100
