@@ -17,6 +17,7 @@ class Branch:
     held_until: until when its KV is held, as far as is known; minus infinity for not at all.
     resident: whether the call that waits now came back to KV that is held.
     called, paused: when its last call arrived, and ended.
+    chance, judged_at: that it is back in time, as it was worked out last, and when that was.
     """
 
     tokens: int = 0
@@ -26,6 +27,8 @@ class Branch:
     called: float = 0.0
     paused: float = 0.0
     tools: tuple[ToolUse, ...] = ()
+    chance: float = 0.0
+    judged_at: float = -math.inf
 
     def lose(self) -> None:
         """Its KV is no longer held."""

@@ -12,6 +12,10 @@ from treadle.serving.policy.rates import MeasuredRates
 WORTH_HOLDING = 0.5
 """A hold pays while the program is more likely than not to be back within the break-even time."""
 
+_SHORTEST_BREAK_EVEN = 10.0
+"""Seconds. Where a measured rate says less, without a slower tier, the pool is small or the steps
+are too short to measure: what is held there is hardly missed, and the hit is worth more."""
+
 _FRESH = 0.2
 """Seconds for which a chance that was worked out is good enough."""
 
@@ -36,11 +40,12 @@ class Retention:
         self._durations = durations
         self._rates = rates
         self._longest = longest
-        self._chances: dict[int, tuple[float, float, float]] = {}
 
     def break_even_seconds(self, pool: Pool) -> float:
         """How long holding may take until it has cost what it saves."""
-        return pool.capacity / max(1.0, pool.reload_rate or self._rates.prefill_rate)
+        if pool.reload_rate is not None:
+            return pool.capacity / max(1.0, pool.reload_rate)
+        return max(_SHORTEST_BREAK_EVEN, pool.capacity / max(1.0, self._rates.prefill_rate))
 
     def until(self, now: float) -> float:
         """When a hold that begins now ends, if nobody needs its room before."""
@@ -48,14 +53,11 @@ class Retention:
 
     def chance(self, branch: Branch, pool: Pool, now: float) -> float:
         """The probability that the branch, which is away, is back within the break-even time."""
-        known = self._chances.get(id(branch))
-        if known is not None and known[0] == branch.paused and 0 <= now - known[1] < _FRESH:
-            return known[2]
-        if len(self._chances) > 4096:
-            self._chances.clear()
-        chance = self._chance(branch, self.break_even_seconds(pool), now - branch.paused)
-        self._chances[id(branch)] = (branch.paused, now, chance)
-        return chance
+        if branch.judged_at < branch.paused or not 0 <= now - branch.judged_at < _FRESH:
+            elapsed = now - branch.paused
+            branch.chance = self._chance(branch, self.break_even_seconds(pool), elapsed)
+            branch.judged_at = now
+        return branch.chance
 
     def _chance(self, branch: Branch, break_even: float, elapsed: float) -> float:
         told = [use.expected_seconds for use in branch.tools if use.expected_seconds is not None]
