@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo test test-crash check format lint types imports package bench bench-import bench-streaming bench-executor clean
+.PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ test: setup ## Run the tests
 
 test-crash: setup ## Kill runs 300 times on each database, and hold what is left against the world
 	@$(BIN)/python -m tests.crash.driver $(CRASH)
+
+test-engine: setup ## Run the tests on a real vLLM, in an environment that is set up once
+	@python=$$($(BIN)/python -m tests.engine.environment.set_up) && TREADLE_REQUIRE_ENGINE=1 PYTHONPATH=$(CURDIR)/src $$python -m pytest $(or $(ENGINE),tests/engine)
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
@@ -50,7 +53,7 @@ check: lint types imports package test ## Everything that CI checks
 docs: setup ## Write the generated pages
 	@$(BIN)/python docs/generate_cli.py
 
-bench: bench-import bench-streaming bench-executor ## All benchmarks
+bench: bench-import bench-streaming bench-executor bench-serving bench-durations ## All benchmarks
 
 bench-import: setup ## What importing treadle costs
 	@$(BIN)/python benchmarks/import_time.py
@@ -61,6 +64,15 @@ bench-streaming: setup ## Streaming plans against waiting for the whole plan
 bench-executor: setup ## What a step costs, beside bare asyncio, LangGraph, DBOS and pydantic-graph
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.executor $(BENCH)
+
+bench-engine: setup ## What program-aware scheduling saves on a real vLLM, beside its own scheduler
+	@python=$$($(BIN)/python -m tests.engine.environment.set_up) && PYTHONPATH=$(CURDIR)/src $$python -m benchmarks.engine $(BENCH)
+
+bench-serving: setup ## Scheduling policies of others and ours on the simulator
+	@$(BIN)/python benchmarks/serving.py $(BENCH)
+
+bench-durations: setup ## How often tools take longer than was expected
+	@$(BIN)/python benchmarks/durations.py $(BENCH)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist out *.egg-info src/*.egg-info

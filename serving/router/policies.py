@@ -9,9 +9,9 @@ from treadle.core.durations import ToolDurations
 from treadle.serving.policy import SchedulingPolicy, StockPolicy, TreadlePolicy
 
 _RESERVE = 0.25
-"""The share of a pool that is not given out. What programs that have ended leave behind stays in an
-engine's cache until its room is needed, and takes room from those that come back; the router cannot
-free it. (Tried on the simulator: with 0.1 it evicts what it needs, with 0.35 it waits for longer.)"""
+"""The share of a pool that is not given out. What programs that have ended leave behind stays in
+an engine's cache until its room is needed, and takes room from those that come back; the router
+cannot free it. (On the simulator 0.1 evicts what is needed, with 0.35 programs wait for longer.)"""
 
 
 def policy_factory(name: Literal["treadle", "vllm"]) -> Callable[[], SchedulingPolicy]:

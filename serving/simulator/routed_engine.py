@@ -1,4 +1,4 @@
-"""A stock engine behind the router: the router's own gate decides what the engine gets, and when."""
+"""A stock engine behind the router, whose own gate decides what the engine gets, and when."""
 
 from __future__ import annotations
 

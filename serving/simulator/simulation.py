@@ -109,7 +109,7 @@ class _Run:
             _Progress(programs[each], each, 0.0, factors[each]) for each in order
         )
         if load.concurrency is not None:
-            for progress in itertools.islice(self._coming, load.concurrency):
+            for progress in itertools.islice(self._coming, min(load.concurrency, len(programs))):
                 self._arrives(progress, 0.0)
         elif load.per_second is not None:
             now = 0.0

@@ -74,6 +74,7 @@ def test_a_trace_is_written_read_and_plotted(treadle: Treadle, place: Path) -> N
         (("--programs-per-second", "1", "--concurrency", "2"), "bad_workload"),
         (("--cpu-tier-gb", "-1"), "bad_hardware"),
         (("--cpu-tier-gb", "inf"), "bad_hardware"),
+        (("--cpu-tier-gb", "1e300"), "bad_hardware"),
         (("--kv-bytes", "0"), "bad_hardware"),
         (("--flops", "nan"), "bad_hardware"),
         (("--step-tokens", "0"), "bad_hardware"),
@@ -92,6 +93,11 @@ def test_bad_input_is_refused_with_a_code(
     assert json.loads(outcome.out)["error"]["code"] == code
     assert outcome.err.startswith(f"error: {code}: ")
     assert "Traceback" not in outcome.err
+
+
+def test_more_at_once_than_there_are_is_all_of_them(treadle: Treadle) -> None:
+    several = ("sim", "--programs", "3", "--policy", "vllm", "--json", "--concurrency")
+    assert treadle(*several, f"{10**30}").out == treadle(*several, "3").out
 
 
 def test_a_broken_trace_is_named_by_its_line(treadle: Treadle, place: Path) -> None:

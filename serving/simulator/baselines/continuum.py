@@ -77,11 +77,11 @@ class ContinuumPolicy(PinnedPrograms):
         if calls:
             self._memory.add(calls)
 
-    def pin_seconds(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float:
+    def pin_seconds(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float | None:
         delay = sum(self._delays) / len(self._delays) if self._delays else 0.0
         reload = return_seconds(self._hardware, outcome.context_tokens)
         if len(self._all) <= _RELIABLE:
-            return max(0.0, math.log(delay + reload)) if delay + reload > 0.0 else 0.0
+            return math.log(delay + reload) if delay + reload > 1.0 else None
         known = self._tools.get(_tool(outcome), self._all)
         history = known if len(known) > _RELIABLE else self._all
         return history.best(delay * self._memory.eta + reload)

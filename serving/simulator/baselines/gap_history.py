@@ -31,8 +31,10 @@ class GapHistory:
             self._sorted.pop(bisect_left(self._sorted, self._order.popleft()))
         self._changed += 1
 
-    def best(self, benefit: float) -> float:
-        """The tau that makes P(tau) * benefit - tau largest; 0 where no pin is worth it.
+    def best(self, benefit: float) -> float | None:
+        """The tau that makes P(tau) * benefit - tau largest; None where no pin is worth it.
+
+        It is 0 where tools that take no time at all make it worth to pin for this moment only.
 
         Enumerating all durations finds a corner of the upper hull of (tau, P): only those are
         looked at.
@@ -40,7 +42,7 @@ class GapHistory:
         if self._changed > len(self._sorted) / 100:
             self._hull = _upper_hull(self._sorted)
             self._changed = 0
-        best, most = 0.0, 0.0
+        best, most = None, 0.0
         for seconds, share in self._hull:
             value = share * benefit - seconds
             if value > most:

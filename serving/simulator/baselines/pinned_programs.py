@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from treadle.serving.policy.contract import Call, Hold, Outcome, Pool, Rank
 from treadle.serving.policy.stock import StockPolicy
 
+_ROUNDING = 1e-6
+"""Seconds that do not count: sums of times are not exact, and tools take as long as they did."""
+
 
 class PinnedPrograms(StockPolicy):
     """Preempted calls first, then those whose KV is pinned, then the program that came first.
@@ -23,8 +26,11 @@ class PinnedPrograms(StockPolicy):
         self._waiting: dict[str, int] = {}
         self._preempted: set[str] = set()
 
-    def pin_seconds(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float:
-        """For how long the KV of `call`, which has ended and is not the last, is pinned."""
+    def pin_seconds(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float | None:
+        """For how long the KV of `call`, which has ended and is not the last, is pinned.
+
+        None for not at all; a tool that takes exactly as long finds its program's KV, 0 included.
+        """
         raise NotImplementedError
 
     def arrived(self, call: Call, now: float) -> None:
@@ -66,7 +72,7 @@ class PinnedPrograms(StockPolicy):
         if outcome.last:
             return now
         seconds = self.pin_seconds(call, outcome, pool, now)
-        if seconds <= 0.0:
+        if seconds is None:
             return now
         self._until[call.program_id] = now + seconds
         return math.inf
@@ -89,12 +95,12 @@ class PinnedPrograms(StockPolicy):
             self._waiting.pop(call.program_id, None)
 
     def _expire(self, program: str, now: float) -> None:
-        if self._until.get(program, math.inf) <= now:
+        if self._until.get(program, math.inf) + _ROUNDING < now:
             del self._until[program]
 
     def _is_over(self, program: str, now: float) -> bool:
         until = self._until.get(program, -math.inf)
-        return until <= now and program not in self._waiting
+        return until + _ROUNDING < now and program not in self._waiting
 
 
 def _enough(holds: Iterable[Hold], tokens: int) -> list[Hold]:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Model = Annotated[
     str | None,
     typer.Option(
-        help="openai:NAME, vllm:URL, sglang:URL, dynamo:URL, ollama:NAME, a base URL#NAME, or offline.",
+        help="openai:NAME, vllm:URL, sglang:URL, dynamo:URL, ollama:NAME, a base URL#NAME, "
+        "or offline.",
         show_default="what is configured, see doctor",
     ),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from treadle.serving.simulator.trace_file import read_trace, write_trace
 
 _PROGRAMS = 100
 _CONCURRENCY = 16
+_MOST_CPU_GB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,10 @@ def _load(options: SimOptions) -> Load:
 
 def _hardware(options: SimOptions) -> Hardware:
     size = options.cpu_tier_gb
-    if not (math.isfinite(size) and size >= 0):
-        raise InputError("bad_hardware", f"--cpu-tier-gb {size}: give a number of at least 0")
+    if not 0 <= size <= _MOST_CPU_GB:
+        raise InputError(
+            "bad_hardware", f"--cpu-tier-gb {size}: give a number from 0 to {_MOST_CPU_GB:,}"
+        )
     return replace(options.hardware, cpu_tokens=int(size * 1e9 / max(1, options.hardware.kv_bytes)))
 
 

@@ -12,7 +12,7 @@ from treadle.serving.simulator.hardware import Hardware
 HARDWARE = Hardware()
 
 
-def turn(policy: ContinuumPolicy, number: int, *, arrives: float, starts: float) -> float:
+def turn(policy: ContinuumPolicy, number: int, *, arrives: float, starts: float) -> float | None:
     """The next call of program p, which ends as it starts; the seconds of its pin."""
     each = call("p", number, at=arrives)
     policy.arrived(each, arrives)
@@ -40,7 +40,7 @@ def test_at_first_durations_are_taken_for_exponential() -> None:
 def test_then_the_durations_of_all_tools_then_of_this_one_are_used() -> None:
     policy = ContinuumPolicy(HARDWARE)
     now = 0.0
-    seconds = 0.0
+    seconds: float | None = None
     for number in range(102):
         # A gap of 3 s, each call waits 10 s.
         seconds = turn(policy, number, arrives=now, starts=now + 10.0)
@@ -54,11 +54,11 @@ def test_then_the_durations_of_all_tools_then_of_this_one_are_used() -> None:
 def test_a_pin_that_costs_more_than_it_saves_is_not_made() -> None:
     policy = ContinuumPolicy(HARDWARE)
     now = 0.0
-    seconds = 1.0
+    seconds: float | None = 1.0
     for number in range(102):
         seconds = turn(policy, number, arrives=now, starts=now)
         now += 300.0
-    assert seconds == 0.0
+    assert seconds is None
 
 
 def test_with_a_cpu_tier_reloading_counts() -> None:
@@ -71,3 +71,15 @@ def test_with_a_cpu_tier_reloading_counts() -> None:
     assert policy.pin_seconds(each, outcome(30_000), pool(), 40.0) == pytest.approx(
         math.log(40.0 + reload)
     )
+
+
+def test_tools_that_take_no_time_find_their_pin() -> None:
+    policy = ContinuumPolicy(HARDWARE)
+    now = 0.0
+    for number in range(102):
+        now += 10.0
+        turn(policy, number, arrives=now - 10.0, starts=now)
+    policy.arrived(call("p", 102), now)
+    policy.arrived(call("q"), now)
+    # It came back at once: its pin, of no time, is still there.
+    assert policy.rank(call("p", 102), now) < policy.rank(call("q"), now)

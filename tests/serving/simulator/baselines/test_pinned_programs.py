@@ -60,3 +60,13 @@ def test_room_comes_from_what_has_run_out_and_from_pins_when_it_must() -> None:
     # 250 tokens: what is left of `a` counts, then the programs that came last.
     freed = policy.release(asking, 250, holds, pool(), 10.0, must=True)
     assert [each.program_id for each in freed] == ["a", "d", "c"]
+
+
+def test_a_tool_that_takes_as_long_as_the_pin_finds_it() -> None:
+    policy = ContinuumPreviewPolicy()
+    first_turn(policy, "late", at=0.0)
+    first_turn(policy, "just", at=1.0)
+    policy.arrived(call("late", 1, at=3.0), 3.0)
+    policy.arrived(call("just", 1, at=3.0), 3.0)
+    late, just = call("late", 1, at=3.0), call("just", 1, at=3.0)
+    assert order(policy, [late, just], 3.0) == ["just.1", "late.1"]
