@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from treadle.core.durations import ToolDurations
 from treadle.serving.policy.branches import Branch, ProgramTable
@@ -15,6 +16,18 @@ from treadle.serving.policy.retention import WORTH_HOLDING, Retention
 _BACK, _AWAY = 0.0, 1.0
 # Of the pool. With a slower tier less, because what overflows comes back cheaply.
 _RESERVE, _RESERVE_TIERED = 0.1, 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A call that waits, its place among those like it, and its branch; None without a program."""
+
+    score: float
+    branch: Branch | None
+
+    @property
+    def resident(self) -> bool:
+        return self.branch is not None and self.branch.resident
 
 
 class TreadlePolicy:
@@ -50,13 +63,13 @@ class TreadlePolicy:
         self._retention = Retention(durations or ToolDurations(), self._rates, longest_hold_seconds)
         self._given_reserve = reserve
         self._programs = ProgramTable()
-        self._waiting: dict[str, tuple[Call, float]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._first: str | None = None
         self._first_known = True
 
     def arrived(self, call: Call, now: float) -> None:
         if not call.program_id:
-            self._wait(call, call.arrived)
+            self._wait(call, call.arrived, None)
             return
         program = self._programs.seen(call.program_id, now)
         branch = program.branches.get(call.branch)
@@ -69,16 +82,17 @@ class TreadlePolicy:
             self._retention.came_back(branch, now)
         branch.called = now
         branch.resident = branch.held_until > now
-        self._wait(call, self._order.score(call, program.arrived))
+        self._wait(call, self._order.score(call, program.arrived), branch)
 
     def rank(self, call: Call, now: float) -> Rank:
-        score = self._waiting[call.call_id][1] if call.call_id in self._waiting else call.arrived
-        if self._is_resident(call):
-            return (_BACK, score)
-        return (_AWAY, score)
+        waiting = self._waiting.get(call.call_id)
+        if waiting is None:
+            return (_AWAY, call.arrived)
+        return (_BACK if waiting.resident else _AWAY, waiting.score)
 
     def admits(self, call: Call, pool: Pool, now: float) -> bool:
-        if not call.program_id or self._is_resident(call):
+        waiting = self._waiting.get(call.call_id)
+        if waiting is None or waiting.branch is None or waiting.resident:
             # Without a program it is soon gone again: the engine starts it when it fits.
             return True
         if call.call_id != self._first_waiting():
@@ -119,9 +133,8 @@ class TreadlePolicy:
         if branch is not None:
             branch.running = False
         program = self._programs.get(call.program_id)
-        self._wait(
-            call, call.arrived if program is None else self._order.score(call, program.arrived)
-        )
+        arrived = call.arrived if program is None else program.arrived
+        self._wait(call, self._order.score(call, arrived), branch)
 
     def finished(self, call: Call, outcome: Outcome, pool: Pool, now: float) -> float:
         program, branch = self._programs.get(call.program_id), self._branch(call)
@@ -155,8 +168,8 @@ class TreadlePolicy:
     ) -> None:
         self._rates.stepped(prefill_tokens, seconds)
 
-    def _wait(self, call: Call, score: float) -> None:
-        self._waiting[call.call_id] = (call, score)
+    def _wait(self, call: Call, score: float, branch: Branch | None) -> None:
+        self._waiting[call.call_id] = _Waiting(score, branch)
         self._first_known = False
 
     def _left(self, call: Call) -> None:
@@ -166,17 +179,13 @@ class TreadlePolicy:
     def _branch(self, call: Call) -> Branch | None:
         return self._programs.branch(call.program_id, call.branch)
 
-    def _is_resident(self, call: Call) -> bool:
-        branch = self._branch(call)
-        return branch is not None and branch.resident
-
     def _first_waiting(self) -> str | None:
         """The first call of a program that holds no KV."""
         if not self._first_known:
             away = [
-                (score, call.call_id)
-                for call, score in self._waiting.values()
-                if call.program_id and not self._is_resident(call)
+                (each.score, call_id)
+                for call_id, each in self._waiting.items()
+                if each.branch is not None and not each.branch.resident
             ]
             self._first = min(away)[1] if away else None
             self._first_known = True
