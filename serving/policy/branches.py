@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from treadle.serving.policy.contract import ToolUse
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Branch:
     """One branch of a program: what it last did.
 
@@ -23,7 +22,6 @@ class Branch:
     tokens: int = 0
     held_until: float = -math.inf
     resident: bool = False
-    running: bool = False
     called: float = 0.0
     paused: float = 0.0
     tools: tuple[ToolUse, ...] = ()
@@ -78,10 +76,3 @@ class ProgramTable:
     def remove(self, program_id: str) -> ProgramRecord | None:
         """The program is over."""
         return self._programs.pop(program_id, None)
-
-    def held(self, now: float) -> Iterator[Branch]:
-        """The branches whose KV is held."""
-        for record in self._programs.values():
-            for branch in record.branches.values():
-                if branch.held_until > now:
-                    yield branch

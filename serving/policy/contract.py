@@ -120,7 +120,8 @@ class SchedulingPolicy(Protocol):
 
     For one call, an engine calls `arrived`, then `rank` and `admits` as often as it likes, then
     `started`, any number of (`preempted`, `started`), and either `finished` or `aborted`. It calls
-    `ended` when it learns that a program is over, and for programs that it gave up.
+    `lost` for holds that it ended itself, and `ended` when it learns that a program is over, and
+    for programs that it gave up.
     """
 
     @property
@@ -139,7 +140,8 @@ class SchedulingPolicy(Protocol):
     def admits(self, call: Call, pool: Pool, now: float) -> bool:
         """Whether it may take KV now; must not change anything.
 
-        Where it refuses every call while nothing runs, the engine takes the first in rank.
+        Where it refuses every call while nothing runs and nothing is held, the engine takes the
+        first in rank; while something is held, its program will be back, or its hold ends.
         """
         ...
 
@@ -171,6 +173,10 @@ class SchedulingPolicy(Protocol):
 
     def aborted(self, call: Call, now: float) -> None:
         """It ended without an outcome: its client is gone."""
+        ...
+
+    def lost(self, program_id: str, branch: str, now: float) -> None:
+        """A hold has ended that neither `release` chose nor the branch's next call took over."""
         ...
 
     def ended(self, program_id: str, now: float) -> None:

@@ -19,9 +19,6 @@ are too short to measure: what is held there is hardly missed, and the hit is wo
 _FRESH = 0.2
 """Seconds for which a chance that was worked out is good enough."""
 
-_SIGMA = 1.0
-"""How far off an expected duration is, as the sigma of a lognormal: tools have heavy tails."""
-
 
 class Retention:
     """Holds KV while what it is expected to save exceeds what it is expected to cost.
@@ -34,18 +31,21 @@ class Retention:
     pattern; the longer one has taken already, the longer it will take, for the tails are heavy.
 
     longest: seconds after which a hold ends in any case.
+    sigma: how far off the durations are that senders of hints expect, on a logarithmic scale.
     """
 
-    def __init__(self, durations: ToolDurations, rates: MeasuredRates, longest: float) -> None:
+    def __init__(
+        self, durations: ToolDurations, rates: MeasuredRates, *, longest: float, sigma: float
+    ) -> None:
         self._durations = durations
         self._rates = rates
         self._longest = longest
+        self._sigma = sigma
 
     def break_even_seconds(self, pool: Pool) -> float:
         """How long holding may take until it has cost what it saves."""
-        if pool.reload_rate is not None:
-            return pool.capacity / max(1.0, pool.reload_rate)
-        return max(_SHORTEST_BREAK_EVEN, pool.capacity / max(1.0, self._rates.prefill_rate))
+        seconds = pool.capacity / self._rates.recovery_rate(pool.reload_rate)
+        return seconds if pool.reload_rate is not None else max(_SHORTEST_BREAK_EVEN, seconds)
 
     def until(self, now: float) -> float:
         """When a hold that begins now ends, if nobody needs its room before."""
@@ -62,9 +62,13 @@ class Retention:
     def _chance(self, branch: Branch, break_even: float, elapsed: float) -> float:
         told = [use.expected_seconds for use in branch.tools if use.expected_seconds is not None]
         if told:
-            before = _survival(elapsed, max(told))
+            before = _survival(elapsed, max(told), self._sigma)
             # Where it has lasted so long that nobody expected it, nobody knows.
-            return 1.0 - _survival(elapsed + break_even, max(told)) / before if before else 0.0
+            return (
+                1.0 - _survival(elapsed + break_even, max(told), self._sigma) / before
+                if before
+                else 0.0
+            )
         tools = [(use.tool, use.pattern) for use in branch.tools] or [("", "")]
         return 1.0 - self._durations.gap_survival(tools, elapsed + break_even, elapsed)
 
@@ -76,9 +80,9 @@ class Retention:
             self._durations.observe(use.tool, max(0.0, now - branch.paused), use.pattern)
 
 
-def _survival(seconds: float, expected: float) -> float:
+def _survival(seconds: float, expected: float, sigma: float) -> float:
     """The probability that what is expected to take `expected` takes longer than `seconds`."""
     if seconds <= 0:
         return 1.0
-    off = math.log(seconds / max(expected, 1e-3)) / _SIGMA
+    off = math.log(seconds / max(expected, 1e-3)) / sigma
     return 0.5 * math.erfc(off / math.sqrt(2))

@@ -41,6 +41,9 @@ class StockPolicy:
     def aborted(self, call: Call, now: float) -> None:
         pass
 
+    def lost(self, program_id: str, branch: str, now: float) -> None:
+        pass
+
     def ended(self, program_id: str, now: float) -> None:
         pass
 

@@ -47,6 +47,7 @@ class TreadlePolicy:
     reserve: the share of the pool that is kept for the growth of the programs that have some;
         by default 0.1, and 0.02 where there is a slower tier.
     longest_hold_seconds: after which a hold ends in any case.
+    estimate_sigma: how far off the estimates in hints are: the sigma of a lognormal.
     """
 
     name = "treadle"
@@ -57,12 +58,20 @@ class TreadlePolicy:
         *,
         reserve: float | None = None,
         longest_hold_seconds: float = 300.0,
+        estimate_sigma: float = 1.0,
     ) -> None:
         self._rates = MeasuredRates()
-        self._order = ProgramOrder(self._rates)
-        self._retention = Retention(durations or ToolDurations(), self._rates, longest_hold_seconds)
+        self._order = ProgramOrder(self._rates, estimate_sigma)
+        self._retention = Retention(
+            durations or ToolDurations(),
+            self._rates,
+            longest=longest_hold_seconds,
+            sigma=estimate_sigma,
+        )
         self._given_reserve = reserve
         self._programs = ProgramTable()
+        # The branches whose KV is held and that have not come back.
+        self._away: set[Branch] = set()
         self._waiting: dict[str, _Waiting] = {}
         self._first: str | None = None
         self._first_known = True
@@ -82,6 +91,7 @@ class TreadlePolicy:
             self._retention.came_back(branch, now)
         branch.called = now
         branch.resident = branch.held_until > now
+        self._away.discard(branch)
         self._wait(call, self._order.score(call, program.arrived), branch)
 
     def rank(self, call: Call, now: float) -> Rank:
@@ -97,6 +107,9 @@ class TreadlePolicy:
             return True
         if call.call_id != self._first_waiting():
             return False
+        if not pool.running_calls and pool.free >= call.prompt_tokens:
+            # Whatever is kept for growth, nobody grows while nothing runs.
+            return True
         needed = call.prompt_tokens + self._reserve(pool)
         return pool.free >= needed or pool.free + self._idle_tokens(pool, now) >= needed
 
@@ -117,21 +130,20 @@ class TreadlePolicy:
             # It could not start all the same.
             return ()
         for hold in chosen:
-            self._lost(hold)
+            self._lose(self._programs.branch(hold.program_id, hold.branch))
         return chosen
 
     def started(self, call: Call, cached_tokens: int, now: float) -> None:
         self._left(call)
         branch = self._branch(call)
         if branch is not None:
-            branch.lose()
-            branch.running = True
+            if branch.tokens and not branch.resident:
+                self._rates.found_again(cached_tokens / branch.tokens)
+            self._lose(branch)
             branch.tokens = call.prompt_tokens
 
     def preempted(self, call: Call, now: float) -> None:
         branch = self._branch(call)
-        if branch is not None:
-            branch.running = False
         program = self._programs.get(call.program_id)
         arrived = call.arrived if program is None else program.arrived
         self._wait(call, self._order.score(call, arrived), branch)
@@ -144,23 +156,25 @@ class TreadlePolicy:
         if outcome.last:
             del program.branches[call.branch]
             return -math.inf
-        branch.running = False
         branch.tokens = outcome.context_tokens
         branch.tools = outcome.tools
         branch.paused = now
         branch.held_until = self._retention.until(now)
+        self._away.add(branch)
         return branch.held_until
 
     def aborted(self, call: Call, now: float) -> None:
         self._left(call)
-        branch = self._branch(call)
-        if branch is not None:
-            branch.lose()
-            branch.running = False
+        self._lose(self._branch(call))
+
+    def lost(self, program_id: str, branch: str, now: float) -> None:
+        self._lose(self._programs.branch(program_id, branch))
 
     def ended(self, program_id: str, now: float) -> None:
         program = self._programs.remove(program_id)
         if program is not None:
+            for branch in program.branches.values():
+                self._lose(branch)
             self._rates.program_ended(program.calls)
 
     def stepped(
@@ -199,19 +213,21 @@ class TreadlePolicy:
         """Tokens to keep for the growth of the programs that have KV."""
         share = self._given_reserve
         if share is None:
-            share = _RESERVE if pool.reload_rate is None else _RESERVE_TIERED
+            share = _RESERVE
+            if pool.reload_rate is not None:
+                share -= self._rates.tier_share * (_RESERVE - _RESERVE_TIERED)
         return share * pool.capacity
 
     def _idle_tokens(self, pool: Pool, now: float) -> int:
         """What is held and does not pay."""
         return sum(
             branch.tokens
-            for branch in self._programs.held(now)
-            if not branch.resident and self._retention.chance(branch, pool, now) < WORTH_HOLDING
+            for branch in self._away
+            if branch.held_until > now and self._retention.chance(branch, pool, now) < WORTH_HOLDING
         )
 
-    def _lost(self, hold: Hold) -> None:
-        branch = self._programs.branch(hold.program_id, hold.branch)
+    def _lose(self, branch: Branch | None) -> None:
         if branch is not None:
             branch.lose()
+            self._away.discard(branch)
             self._first_known = False

@@ -14,10 +14,11 @@ it what to send:
     gate.ended(program_id, now)                 # the program is over
 
 Promises: a call is given by `next` at most once for each `submit` and each `failed` that returned
-True; never more than `max_in_flight` calls run on an upstream; while an upstream is up and
-nothing runs on it, `next` gives the first that waits for it, so that nothing waits forever. In the
-sense of `treadle.serving.policy.contract` each upstream is an engine with a policy of its own,
-whose KV pool is an estimate (`KvLedger`). `now` is in seconds and never goes back.
+True; never more than `max_in_flight` calls run on an upstream; while an upstream is up, nothing
+runs on it and nothing is held there, `next` gives the first that waits for it: holds end, so that
+nothing waits forever. In the sense of `treadle.serving.policy.contract` each upstream is an engine
+with a policy of its own, whose KV pool is an estimate (`KvLedger`). `now` is in seconds and never
+goes back.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from treadle.serving.router.learned import Learned
 from treadle.serving.router.prefix import PrefixMark
 
 _RECOMPUTED_PER_SECOND = 10_000
+
+_AGAIN_SECONDS = 0.5
+"""What waits is looked at again: the longer a tool takes, the less its program's KV is worth."""
 
 
 class Dispatch(NamedTuple):
@@ -263,7 +267,8 @@ class ProgramGate:
         """When to call `next` although nothing has happened; None for never."""
         if not self.waiting:
             return None
-        times = [lane.ledger.next_expiry for lane in self._lanes.values() if lane.waiting]
+        times: list[float | None] = [now + _AGAIN_SECONDS]
+        times += [lane.ledger.next_expiry for lane in self._lanes.values() if lane.waiting]
         if len(self._lanes) > 1:
             times += [
                 self._may_move(ticket, lane)

@@ -91,10 +91,11 @@ class KvLedger:
         """Nobody comes back for the branch of `call`."""
         self._held.discard(_branch_of(call))
 
-    def expire(self, now: float) -> None:
-        """Let go of the holds that have ended by now."""
-        for branch in [each for each in self._held if self._cached[each].until <= now]:
-            self._held.discard(branch)
+    def expire(self, now: float) -> list[Branch]:
+        """Let go of the holds that have ended by now; returns whose they were."""
+        ended = [each for each in self._held if self._cached[each].until <= now]
+        self._held.difference_update(ended)
+        return ended
 
     def lost(self) -> None:
         """The engine went away: what was cached there is gone."""

@@ -134,7 +134,8 @@ class Lane:
 
     def take(self, now: float) -> Iterator[Ticket]:
         """The calls to send now, in order; each counts as running when it is given."""
-        self.ledger.expire(now)
+        for program_id, branch in self.ledger.expire(now):
+            self.policy.lost(program_id, branch, now)
         if not self.up:
             return
         queue = self._ordered(now)
@@ -147,7 +148,7 @@ class Lane:
             yield self._start(chosen.ticket, now)
             if changed:
                 queue = self._ordered(now)
-        if queue and not self.running:
+        if queue and not self.running and not self.ledger.holds():
             self._make_room(queue[0].ticket.call, now, must=True)
             yield self._start(queue[0].ticket, now)
 

@@ -91,6 +91,8 @@ class FastEngine:
         chunks: list[tuple[_Running, int]] = []
         preempted = self._preemptions(now)
         decoding = [each for each in self._running if not each.prefilling]
+        # Before others start: what runs comes first.
+        self._allocate(len(decoding))
         budget -= len(decoding)
         for each in self._running:
             if each.prefilling and budget > 0:
@@ -153,6 +155,7 @@ class FastEngine:
                     break
                 if hold.program_id != program:
                     self._let_go(hold)
+                    self._policy.lost(hold.program_id, hold.branch, now)
         return tokens <= self._room()
 
     def _let_go(self, hold: Hold) -> None:
@@ -163,6 +166,7 @@ class FastEngine:
     def _expire(self, now: float) -> None:
         for hold in [each for each in self._holds.values() if each.until <= now]:
             self._let_go(hold)
+            self._policy.lost(hold.program_id, hold.branch, now)
 
     # -- starting -------------------------------------------------------------------------------
 
@@ -195,7 +199,7 @@ class FastEngine:
                 self._send(request, now)
             else:
                 yield request
-        if refused and not (self._running or self._loading or self._sent):
+        if refused and not (self._running or self._loading or self._sent or self._holds):
             if self._gated:
                 self._send(refused[0], now)
             else:
@@ -308,7 +312,7 @@ class FastEngine:
         self._policy.stepped(prefilled, len(decoding) * steps, int(read), seconds)
         self.counts.steps += steps
         self.counts.prefilled += prefilled
-        self._allocate(len(decoding) * steps)
+        self._allocate(len(decoding) * (steps - 1))
         for each in decoding:
             each.computed += steps
             each.generated += steps
@@ -329,7 +333,7 @@ class FastEngine:
     def _alike(self, decoding: list[_Running], context: int, now: float, horizon: float) -> int:
         """How many steps can be taken as one: until a call ends, memory is short, or one comes."""
         steps = min(each.request.output_tokens - each.generated for each in decoding)
-        steps = min(steps, self._room() // len(decoding))
+        steps = min(steps, 1 + self._room() // len(decoding))
         until = min(horizon, self.wake(now))
         if steps > 1 and until < math.inf:
             seconds = self._hardware.step_seconds(len(decoding), 0, context)

@@ -77,7 +77,12 @@ _ENTRIES = (
         "Treadle's router in front of a stock engine",
         routed=True,
     ),
-    PolicyEntry("oracle", _treadle, "Treadle, told what is to come", knowledge="everything"),
+    PolicyEntry(
+        "oracle",
+        lambda _: TreadlePolicy(estimate_sigma=0.1),
+        "Treadle, told exactly what is to come",
+        knowledge="everything",
+    ),
 )
 
 POLICIES: Mapping[str, PolicyEntry] = {entry.name: entry for entry in _ENTRIES}

@@ -57,6 +57,9 @@ class InformedPolicy:
         self._requests.pop(call.call_id, None)
         self._policy.aborted(call, now)
 
+    def lost(self, program_id: str, branch: str, now: float) -> None:
+        self._policy.lost(program_id, branch, now)
+
     def ended(self, program_id: str, now: float) -> None:
         self._policy.ended(program_id, now)
 

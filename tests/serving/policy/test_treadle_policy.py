@@ -19,7 +19,7 @@ def call(
 
 
 def pool(*, running: int = 0, held: int = 0, reload_rate: float | None = None) -> Pool:
-    return Pool(CAPACITY, running, held, 0, 0, reload_rate)
+    return Pool(CAPACITY, running, held, 1 if running else 0, 0, reload_rate)
 
 
 def served(
@@ -193,3 +193,22 @@ def test_it_learns_how_many_calls_programs_make() -> None:
     policy.arrived(usual, 0.0)
     policy.arrived(longer, 0.0)
     assert policy.rank(usual, 0.0) < policy.rank(longer, 0.0)
+
+
+def test_a_hold_that_the_engine_ended_is_no_longer_counted_on() -> None:
+    policy = TreadlePolicy()
+    served(policy, "p")
+    policy.lost("p", "", 1.0)
+    back = call("p", 1, at=2.0)
+    policy.arrived(back, 2.0)
+    assert not policy.admits(back, pool(running=CAPACITY), 2.0)
+
+
+def test_an_idle_engine_takes_what_fits_without_a_reserve() -> None:
+    policy = TreadlePolicy(known("t", 1.0))
+    served(policy, "away", tool="t")
+    new = call("new", prompt=90_000, at=0.1)
+    policy.arrived(new, 0.1)
+    idle = Pool(CAPACITY, 0, 10_000, 0, 1)
+    assert policy.admits(new, idle, 0.1)
+    assert not policy.admits(new, Pool(CAPACITY, 1, 10_000, 1, 1), 0.1)

@@ -72,6 +72,9 @@ class Auditor:
     def aborted(self, call: Call, now: float) -> None:
         raise AssertionError("no call of a simulation is aborted")
 
+    def lost(self, program_id: str, branch: str, now: float) -> None:
+        self._inner.lost(program_id, branch, now)
+
     def ended(self, program_id: str, now: float) -> None:
         self._inner.ended(program_id, now)
 

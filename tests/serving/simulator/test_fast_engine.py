@@ -9,6 +9,7 @@ from tests.serving.simulator.auditor import Auditor
 from tests.serving.simulator.workloads import SMALL, program, workloads
 
 from treadle.serving.policy.stock import StockPolicy
+from treadle.serving.policy.treadle_policy import TreadlePolicy
 from treadle.serving.simulator.fast_engine import FastEngine
 from treadle.serving.simulator.hardware import Hardware
 from treadle.serving.simulator.policies import POLICIES
@@ -122,3 +123,10 @@ def test_a_gap_is_as_long_as_the_slowest_tool() -> None:
         [program("p", (100, 1, 7.5), (101, 1, 0.0))], FastEngine(hardware, StockPolicy()), Load(1)
     )
     assert long.makespan - short.makespan == pytest.approx(7.5)
+
+
+def test_nobody_gets_the_room_of_a_program_whose_tool_is_about_to_end() -> None:
+    turns = [(1_100 + 20 * turn, 10, 0.2) for turn in range(6)]
+    programs = [program(f"p{number}", *turns) for number in range(4)]
+    found = simulate(programs, FastEngine(SMALL, TreadlePolicy()), Load(concurrency=4))
+    assert found.counts.recomputed == 0
