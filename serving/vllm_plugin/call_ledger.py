@@ -14,11 +14,13 @@ from treadle.serving.vllm_plugin.pins import BranchKey
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call from its arrival to its end. running: it has blocks (again)."""
+    """A call from its arrival to its end. running: it has blocks (again). loading: its KV is on
+    the way from a slower tier, and it runs when that is there."""
 
     call: Call
     metadata: CallMetadata
     running: bool = False
+    loading: bool = False
 
     @property
     def key(self) -> BranchKey:
@@ -34,6 +36,8 @@ class CallLedger:
         self._waiting: Counter[BranchKey] = Counter()
         self._reader = MetadataReader()
         self._hinted = 0
+        self._running = 0
+        self._loading = 0
 
     def __iter__(self) -> Iterator[LiveCall]:
         return iter(self._calls.values())
@@ -49,6 +53,21 @@ class CallLedger:
     def hinted(self) -> int:
         """How many of them belong to a program."""
         return self._hinted
+
+    @property
+    def running(self) -> int:
+        """How many of them have blocks."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """How many of them have none."""
+        return len(self._calls) - self._running
+
+    @property
+    def loading(self) -> int:
+        """How many of them have blocks that are being filled from a slower tier."""
+        return self._loading
 
     @property
     def malformed_hints(self) -> int:
@@ -72,18 +91,29 @@ class CallLedger:
     def start(self, live: LiveCall) -> None:
         """It got blocks."""
         live.running = True
+        self._running += 1
         self._waits_no_more(live)
+
+    def load(self, live: LiveCall, *, loading: bool) -> None:
+        """What it has in a slower tier begins to come, or is there. (Also where it has left: a
+        load that was given up is there.)"""
+        self._loading += loading - live.loading
+        live.loading = loading
 
     def preempt(self, live: LiveCall) -> None:
         """It lost them."""
         live.running = False
+        self._running -= 1
         if live.call.program_id:
             self._waiting[live.key] += 1
 
     def leave(self, request_id: str) -> LiveCall | None:
         """A request ended; None where it never came by here."""
         live = self._calls.pop(request_id, None)
-        if live is not None and live.call.program_id:
+        if live is None:
+            return None
+        self._running -= live.running
+        if live.call.program_id:
             self._hinted -= 1
             if not live.running:
                 self._waits_no_more(live)

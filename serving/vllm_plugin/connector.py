@@ -26,6 +26,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
 from treadle.serving.vllm_plugin.policy_choice import choose_policy
 from treadle.serving.vllm_plugin.program_desk import ProgramDesk
 from treadle.serving.vllm_plugin.settings import engine_settings
+from treadle.serving.vllm_plugin.tier_rate import TierRate
 from treadle.serving.vllm_plugin.versions import check_contract, check_version
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class ProgramConnector(KVConnectorBase_V1, SupportsHMA):
     def bind_kv_cache_manager(self, kv_cache_manager: KVCacheManager) -> None:
         """vLLM hands over its KV cache, once."""
         super().bind_kv_cache_manager(kv_cache_manager)
+        tier = TierRate(self._settings.reload_rate)
         self.desk = desk = ProgramDesk(
-            kv_cache_manager, self._policy, self._settings, time.monotonic, self._counts, None
+            kv_cache_manager, self._policy, self._settings, tier, time.monotonic, None
         )
         stock_reset = kv_cache_manager.reset_prefix_cache
 
@@ -117,11 +119,6 @@ class ProgramConnector(KVConnectorBase_V1, SupportsHMA):
         if self.desk is None:
             raise RuntimeError("vLLM has not handed its KV cache to the connector")
         return self.desk
-
-    def _counts(self) -> tuple[int, int]:
-        calls = [each.running for each in self._bound().calls]
-        running = sum(calls)
-        return running, len(calls) - running
 
     # -- in the workers --------------------------------------------------------------------------
 

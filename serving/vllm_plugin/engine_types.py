@@ -19,10 +19,27 @@ class Block(Protocol):
         ...
 
 
+class FreeQueue(Protocol):
+    """The free blocks of a pool, in the order in which they are reused."""
+
+    def remove(self, block: Block) -> None:
+        """Take one out."""
+        ...
+
+    def prepend_n(self, blocks: list[Block]) -> None:
+        """Put some in front, in their order."""
+        ...
+
+
 class BlockPool(Protocol):
     """The KV pool. num_gpu_blocks counts one block that is never given out."""
 
     num_gpu_blocks: int
+
+    @property
+    def free_block_queue(self) -> FreeQueue:
+        """Its free blocks."""
+        ...
 
     def touch(self, blocks: Sequence[Block]) -> None:
         """One more reference to each, out of the free queue where it was there."""

@@ -29,11 +29,11 @@ class Holdings:
         self.changes = 0
         self.tally: Counter[str] = Counter()
         self._waker = waker
-        self._why_not = why_not
+        self.why_not = why_not
 
     def begin(self, key: BranchKey, groups: Groups, now: float, until: float) -> None:
         """Hold the blocks of a call that ended now."""
-        if self._why_not:
+        if self.why_not:
             self.tally["refused_pins"] += 1
             return
         pin = self.pins.pin(key, groups, now, until)

@@ -34,8 +34,8 @@ class PolicyOrder:
         return desk.policy.admits(desk.calls[request.request_id].call, desk.pool(), desk.now)
 
     def idle(self) -> bool:
-        """Whether nothing runs, so that something has to start."""
-        return self.running() == 0
+        """Whether nothing runs or is about to, so that something has to start."""
+        return self.running() == 0 and self.desk.calls.loading == 0
 
     def changes(self) -> int:
         """A number that differs when what was refused may be admitted by now."""

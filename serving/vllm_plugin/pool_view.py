@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from treadle.serving.policy.contract import Pool
 from treadle.serving.vllm_plugin.engine_types import Block, BlockPool
 from treadle.serving.vllm_plugin.pins import PinTable
+from treadle.serving.vllm_plugin.tier_rate import TierRate
 
 
 class PoolView:
@@ -15,7 +16,7 @@ class PoolView:
     pool, pins: the blocks, and those of them that are held.
     block_tokens: tokens a block of the first group stands for. groups: how many groups of layers
         take blocks of their own, so that a token takes a part of a block in each.
-    reload_rate: as in `Pool`.
+    tier: where KV that is not held may come back from.
     """
 
     def __init__(
@@ -24,14 +25,14 @@ class PoolView:
         pins: PinTable,
         block_tokens: int,
         groups: int,
-        reload_rate: float | None,
+        tier: TierRate,
     ) -> None:
         self._pool = pool
         self._pins = pins
         self._block_tokens = block_tokens
         self._groups = max(1, groups)
-        self._reload_rate = reload_rate
-        self._key: tuple[int, int, int, int] | None = None
+        self._tier = tier
+        self._key: tuple[int, int, int, int, float | None] | None = None
         self._last = Pool(0, 0, 0, 0, 0)
 
     @property
@@ -43,10 +44,14 @@ class PoolView:
         """What `blocks` can hold."""
         return blocks * self._block_tokens // self._groups
 
-    def pool(self, running_calls: int, waiting_calls: int) -> Pool:
-        """Now. Blocks that are held and in use by a running call as well count as held."""
-        free, held = self._pool.get_num_free_blocks(), self._pins.blocks
-        key = (free, held, running_calls, waiting_calls)
+    def pool(self, running_calls: int, waiting_calls: int, leaving: int = 0) -> Pool:
+        """Now. Blocks that are held and in use by a running call as well count as held.
+
+        leaving: blocks that are in use still, and about to be free.
+        """
+        free, held = self._pool.get_num_free_blocks() + leaving, self._pins.blocks
+        rate = self._tier.rate
+        key = (free, held, running_calls, waiting_calls, rate)
         if key != self._key:
             self._key = key
             self._last = Pool(
@@ -55,7 +60,7 @@ class PoolView:
                 held=self.tokens(held),
                 running_calls=running_calls,
                 waiting_calls=waiting_calls,
-                reload_rate=self._reload_rate,
+                reload_rate=rate,
             )
         return self._last
 

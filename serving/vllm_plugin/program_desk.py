@@ -7,21 +7,24 @@ stands in front of the one method by which vLLM gives out blocks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vllm.v1.request import RequestStatus
 
 from treadle.serving.policy.contract import Outcome, Pool, SchedulingPolicy
+from treadle.serving.vllm_plugin.block_owners import BlockOwners
 from treadle.serving.vllm_plugin.cache_kinds import why_not_pinned
 from treadle.serving.vllm_plugin.call_ledger import CallLedger, LiveCall
 from treadle.serving.vllm_plugin.counters import ProgramCounters
 from treadle.serving.vllm_plugin.holdings import Holdings
 from treadle.serving.vllm_plugin.idle_waker import IdleWaker
-from treadle.serving.vllm_plugin.pins import BranchKey, PinTable
+from treadle.serving.vllm_plugin.pins import BranchKey, Groups, PinTable
 from treadle.serving.vllm_plugin.pool_view import PoolView
 from treadle.serving.vllm_plugin.program_table import ProgramTable
 from treadle.serving.vllm_plugin.settings import EngineSettings
+from treadle.serving.vllm_plugin.tier_rate import TierRate
 from treadle.serving.vllm_plugin.valve import PressureValve
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ class ProgramDesk:
     """One engine's.
 
     manager: vLLM's KV cache; its `allocate_slots` leads through this desk from now on.
-    counts: how many requests run and how many wait. waker: as in `Holdings`.
+    tier: where else there may be KV. waker: as in `Holdings`.
 
     `now` is the time of what is going on: of the pass, or of the last event.
     """
@@ -51,26 +54,25 @@ class ProgramDesk:
         manager: KVCacheManager,
         policy: SchedulingPolicy,
         settings: EngineSettings,
+        tier: TierRate,
         clock: Callable[[], float],
-        counts: Callable[[], tuple[int, int]],
         waker: IdleWaker | None,
     ) -> None:
         self.policy = policy
         self.now = clock()
         self.calls = CallLedger()
         self.programs = ProgramTable(settings.patience_seconds)
+        self._tier = tier
         self._manager = manager
         self._clock = clock
-        self._counts = counts
         groups = manager.coordinator.single_type_managers
         block_tokens = groups[0].block_size if groups else 1
         most = int((manager.block_pool.num_gpu_blocks - 1) * settings.max_pinned_share)
         pins = PinTable(manager.block_pool, block_tokens, most)
+        self._owners = BlockOwners(manager.block_pool)
         self.holdings = Holdings(pins, waker, why_not_pinned(manager))
         self._valve = PressureValve(policy, self.holdings, self.programs)
-        self._pool_view = PoolView(
-            manager.block_pool, pins, block_tokens, len(groups), settings.reload_rate
-        )
+        self._pool_view = PoolView(manager.block_pool, pins, block_tokens, len(groups), tier)
         # 0.32 asks this one method for every block that it gives to a request.
         self._stock_allocate = manager.allocate_slots
         manager.allocate_slots = self._allocate_slots
@@ -86,15 +88,18 @@ class ProgramDesk:
         return self.now
 
     def pool(self) -> Pool:
-        """As the policy sees it."""
-        return self._pool_view.pool(*self._counts())
+        """As the policy sees it. Calls that are loading count as running: they have their KV."""
+        return self._pool_view.pool(self.calls.running, self.calls.waiting)
 
     # -- control ---------------------------------------------------------------------------------
 
     def end_program(self, program_id: str) -> int:
         """The program is over; see `ProgramControl`."""
         now = self.tick()
-        freed = self.holdings.end(self.holdings.pins.of_program(program_id), "program_releases")
+        pins = self.holdings.pins.of_program(program_id)
+        for pin in pins:
+            self._give_up(program_id, None, pin.groups)
+        freed = self.holdings.end(pins, "program_releases")
         if self.programs.end(program_id):
             self.holdings.tally["ended_programs"] += 1
             self.policy.ended(program_id, now)
@@ -132,6 +137,7 @@ class ProgramDesk:
     def forget_all(self) -> None:
         """The prefix cache is to be reset: what is held is what is to be forgotten."""
         self.holdings.end(list(self.holdings.pins), "reset_releases")
+        self._owners.forget_all()
 
     # -- a request's life ------------------------------------------------------------------------
 
@@ -147,6 +153,7 @@ class ProgramDesk:
         """A request lost its blocks, and waits again."""
         live = self.calls.get(request_id)
         if live is not None and live.running:
+            self._landed(live)
             self.calls.preempt(live)
             self.holdings.changes += 1
             self.policy.preempted(live.call, self.now)
@@ -157,7 +164,14 @@ class ProgramDesk:
         live = self.calls.leave(request.request_id)
         if live is not None:
             self.tick()
+            self._landed(live)
             self._close(live, request)
+
+    def _landed(self, live: LiveCall) -> None:
+        """Nothing of it is on the way any more."""
+        if live.loading:
+            self.calls.load(live, loading=False)
+            self._tier.ended(self.now)
 
     def _allocate_slots(
         self, request: Request, num_new_tokens: int, *args: Any, **options: Any
@@ -168,6 +182,9 @@ class ProgramDesk:
             return self._stock_allocate(request, num_new_tokens, *args, **options)
         if live.running:
             # By far the most frequent: a running call decodes.
+            if live.loading:
+                # vLLM asks again only when what was loading is there.
+                self._landed(live)
             blocks = self._stock_allocate(request, num_new_tokens, *args, **options)
             if blocks is not None or not self.holdings.pins:
                 return blocks
@@ -212,11 +229,17 @@ class ProgramDesk:
                 self.pool,
                 self.now,
                 # It would be preempted, or nothing runs that would ever make room for it.
-                must=request.status == RequestStatus.RUNNING or not self._counts()[0],
+                must=request.status == RequestStatus.RUNNING
+                or not (options.get("has_scheduled_reqs", True) or self.calls.loading),
                 allocate=allocate,
             )
         if blocks is not None and not live.running:
+            if new_computed_blocks is not None:
+                self._owners.hit(live.key, new_computed_blocks.blocks)
             self._started(live, request, cached, alone)
+            if options.get("delay_cache_blocks"):
+                self.calls.load(live, loading=True)
+                self._tier.began(num_external_computed_tokens, self.now)
         return blocks
 
     def _missing(
@@ -233,7 +256,7 @@ class ProgramDesk:
             own = found.blocks
         reserved = options.get("reserved_blocks", 0)
         reserved = reserved if isinstance(reserved, int) else 0
-        if request.status != RequestStatus.RUNNING and self._counts()[0]:
+        if request.status != RequestStatus.RUNNING and options.get("has_scheduled_reqs", True):
             reserved += manager.watermark_blocks
         return self._pool_view.missing_tokens(tokens, own, reserved)
 
@@ -265,14 +288,29 @@ class ProgramDesk:
             tools=() if tool is None else (tool,),
             last=over,
         )
-        until = self.policy.finished(call, outcome, self.pool(), now)
+        groups = self._manager.get_blocks(request.request_id).blocks
+        until = self.policy.finished(call, outcome, self._pool_without(groups), now)
         if not call.program_id:
             return
+        self._owners.made(live.key, groups)
+        if until == -math.inf:
+            program_over = over and not self.programs.calls(call.program_id)
+            self._give_up(call.program_id, None if program_over else call.branch, groups)
         if over:
             self._branch_over(live.key)
         elif until > now:
-            groups = self._manager.get_blocks(request.request_id).blocks
             self.holdings.begin(live.key, groups, now, until)
+
+    def _pool_without(self, groups: Groups) -> Pool:
+        """As the policy sees it when the blocks of a call that ended are free."""
+        leaving = sum(each.ref_cnt == 1 and not each.is_null for group in groups for each in group)
+        return self._pool_view.pool(self.calls.running, self.calls.waiting, leaving)
+
+    def _give_up(self, program_id: str, branch: str | None, groups: Groups) -> None:
+        """Nobody needs these any more: they are the first to be reused."""
+        if not self.holdings.why_not:
+            for group in groups:
+                self._owners.give_up(program_id, branch, group)
 
     def _completed(self, live: LiveCall, request: Request) -> bool:
         """Whether it came to its end. vLLM's server aborts a request whose stop string it has
@@ -292,6 +330,9 @@ class ProgramDesk:
     def _branch_over(self, key: BranchKey) -> None:
         """Its last call finished; with no other call about, so did the program."""
         if self.programs.calls(key[0]):
-            self.holdings.end(self.holdings.pins.of_branch(key), "program_releases")
+            pins = self.holdings.pins.of_branch(key)
+            for pin in pins:
+                self._give_up(*key, pin.groups)
+            self.holdings.end(pins, "program_releases")
         elif key[0] in self.programs:
             self.end_program(key[0])

@@ -25,6 +25,7 @@ from treadle.serving.vllm_plugin.policy_order import PolicyOrder
 from treadle.serving.vllm_plugin.program_desk import ProgramDesk
 from treadle.serving.vllm_plugin.settings import EngineSettings, engine_settings
 from treadle.serving.vllm_plugin.step_clock import StepClock
+from treadle.serving.vllm_plugin.tier_rate import TierRate, expected_rate
 from treadle.serving.vllm_plugin.versions import check_contract, check_version
 from treadle.serving.vllm_plugin.waiting_queue import PriorityProgramQueue, ProgramQueue
 
@@ -52,6 +53,9 @@ class ProgramScheduler(Scheduler):
 
     Raises ConfigError (`engine_setting`, `engine_policy`, `engine_model`).
     """
+
+    # None in one that was made without __init__, as vLLM's own tests do.
+    _steps: StepClock | None = None
 
     def __new__(
         cls, vllm_config: VllmConfig | None = None, *args: object, **kwargs: object
@@ -91,8 +95,8 @@ class ProgramScheduler(Scheduler):
             self.kv_cache_manager,
             program_policy,
             settings,
+            TierRate(settings.reload_rate, expected_rate(vllm_config, self.kv_cache_config)),
             engine_clock,
-            self.get_request_counts,
             waker,
         )
         self._steps = StepClock()
@@ -123,19 +127,20 @@ class ProgramScheduler(Scheduler):
             output = super().schedule(*args, **kwargs)
         finally:
             self.waiting.close_pass()
-        if programs and output.total_num_scheduled_tokens:
-            self._note_step(output, now)
+        if self._steps is not None and programs and output.total_num_scheduled_tokens:
+            self._note_step(self._steps, output, now)
         return output
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
     ) -> dict[int, EngineCoreOutputs]:
         """As vLLM's; the policy learns how long the step took."""
-        step = self._steps.ended(scheduler_output, self.desk.tick())
-        if step is not None:
-            self.program_policy.stepped(
-                step.prefill_tokens, step.decode_tokens, step.context_tokens, step.seconds
-            )
+        if self._steps is not None:
+            step = self._steps.ended(scheduler_output, self.desk.tick())
+            if step is not None:
+                self.program_policy.stepped(
+                    step.prefill_tokens, step.decode_tokens, step.context_tokens, step.seconds
+                )
         return super().update_from_output(scheduler_output, model_runner_output)
 
     def has_requests(self) -> bool:
@@ -183,7 +188,7 @@ class ProgramScheduler(Scheduler):
             self._usage_to_report = self.log_stats
         return self.desk.counters()
 
-    def _note_step(self, output: SchedulerOutput, now: float) -> None:
+    def _note_step(self, steps: StepClock, output: SchedulerOutput, now: float) -> None:
         """Sort the step's tokens; by now vLLM has counted them as computed."""
         prefill = context = 0
         requests = self.requests
@@ -194,7 +199,7 @@ class ProgramScheduler(Scheduler):
             if computed - tokens < request.num_prompt_tokens:
                 prefill += tokens
         decode = output.total_num_scheduled_tokens - prefill
-        self._steps.began(output, now, prefill, decode, context)
+        steps.began(output, now, prefill, decode, context)
 
 
 class AsyncProgramScheduler(ProgramScheduler, AsyncScheduler):

@@ -28,7 +28,8 @@ class EngineSettings:
     policy: by name, or `package.module:Class` for one's own (called without arguments).
     max_pinned_share: how much of the KV pool holds may take, between 0 and 1. A bound only: what
         is held within it the policy decides, and any call that needs the room gets it.
-    reload_rate: tokens a second that come back from a slower tier, where there is one.
+    reload_rate: tokens a second that come back from a slower tier, where there is one. None: where
+        vLLM has a connector to one, 50 GB/s at first and then what is measured.
     patience_seconds: a program of which nothing is heard for so long is given up.
     """
 

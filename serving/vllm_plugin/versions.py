@@ -19,6 +19,7 @@ _SCHEDULER = "vllm.v1.core.sched.scheduler:Scheduler"
 _QUEUE = "vllm.v1.core.sched.request_queue:RequestQueue"
 _MANAGER = "vllm.v1.core.kv_cache_manager:KVCacheManager"
 _POOL = "vllm.v1.core.block_pool:BlockPool"
+_FREE_QUEUE = "vllm.v1.core.kv_cache_utils:FreeKVCacheBlockQueue"
 
 CONTRACT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (_SCHEDULER, "__init__", ("vllm_config", "kv_cache_config", "structured_output_manager")),
@@ -48,14 +49,18 @@ CONTRACT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "new_computed_blocks",
             "num_lookahead_tokens",
             "num_external_computed_tokens",
+            "delay_cache_blocks",
             "full_sequence_must_fit",
             "reserved_blocks",
+            "has_scheduled_reqs",
         ),
     ),
     (_MANAGER, "get_blocks", ("request_id",)),
     (_POOL, "touch", ("blocks",)),
     (_POOL, "free_blocks", ("ordered_blocks",)),
     (_POOL, "get_num_free_blocks", ()),
+    (_FREE_QUEUE, "remove", ("block",)),
+    (_FREE_QUEUE, "prepend_n", ("blocks",)),
 )
 """Class, method, and the parameters that are used of it."""
 

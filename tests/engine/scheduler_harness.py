@@ -40,10 +40,11 @@ with warnings.catch_warnings():
         KVCacheConfig,
         KVCacheGroupSpec,
         KVCacheSpec,
+        KVCacheTensor,
         MambaSpec,
         SlidingWindowSpec,
     )
-    from vllm.v1.outputs import ModelRunnerOutput
+    from vllm.v1.outputs import KVConnectorOutput, ModelRunnerOutput
     from vllm.v1.request import Request, RequestStatus
     from vllm.v1.structured_output import StructuredOutputManager
 
@@ -137,7 +138,15 @@ class HoldingPolicy(StockPolicy):
         return holds if self.how == "all" else holds[:1]
 
 
-def _connector() -> KVTransferConfig:
+def _connector(name: str) -> KVTransferConfig | None:
+    if not name:
+        return None
+    if name == "offloading":
+        return KVTransferConfig(
+            kv_connector="OffloadingConnector",
+            kv_role="kv_both",
+            kv_connector_extra_config={"cpu_bytes_to_use": 1 << 24, "offload_prompt_only": False},
+        )
     return KVTransferConfig(
         kv_connector="ProgramConnector",
         kv_connector_module_path="treadle.serving.vllm_plugin.connector",
@@ -156,9 +165,9 @@ def vllm_config(
     asynchronous: bool = False,
     policy: str = "fcfs",
     caching: bool = True,
-    connector: bool = False,
+    connector: str = "",
 ) -> VllmConfig:
-    """What an engine would be configured with."""
+    """What an engine would be configured with. connector: "", "holding" (ours) or "offloading"."""
     cache = CacheConfig(block_size=BLOCK, cache_dtype="auto", enable_prefix_caching=caching)
     config = VllmConfig(
         scheduler_config=SchedulerConfig(
@@ -175,7 +184,7 @@ def vllm_config(
         ),
         cache_config=cache,
         device_config=DeviceConfig("cpu"),
-        kv_transfer_config=_connector() if connector else None,
+        kv_transfer_config=_connector(connector),
         additional_config={"treadle": {"policy": f"{__name__}:HoldingPolicy"}} if connector else {},
     )
     config.cache_config.num_gpu_blocks = blocks
@@ -205,7 +214,7 @@ def mamba() -> KVCacheSpec:
 class Bench:
     """One scheduler, and a model runner that gives each call as many tokens as it wants.
 
-    outputs: what was scheduled, step by step.
+    outputs: what was scheduled, step by step. tier: the workers of a connector, where there is one.
     """
 
     scheduler: Scheduler
@@ -214,6 +223,7 @@ class Bench:
     tokens: Callable[[str, int], int]
     outputs: list[SchedulerOutput] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    tier: Callable[[SchedulerOutput], KVConnectorOutput] | None = None
     _in_flight: deque[SchedulerOutput] = field(default_factory=deque)
     _made: Counter[str] = field(default_factory=Counter)
 
@@ -252,6 +262,7 @@ class Bench:
             req_ids=names,
             req_id_to_index={each: n for n, each in enumerate(names)},
             sampled_token_ids=sampled,
+            kv_connector_output=None if self.tier is None else self.tier(output),
         )
         for each in self.scheduler.update_from_output(output, result).values():
             self.finished += [
@@ -274,6 +285,15 @@ class Bench:
             return []  # a prefill's chunk
         self._made[name] += 1
         return [self.tokens(name, self._made[name])]
+
+
+def _tensors(blocks: int) -> list[KVCacheTensor]:
+    page = full_attention().page_size_bytes
+    return [
+        KVCacheTensor(
+            size=page * blocks, layers=["layer0"], layer_stride=page * blocks, block_stride=page
+        )
+    ]
 
 
 @functools.cache
@@ -299,7 +319,7 @@ def bench(
     clock = Clock()
     cache = KVCacheConfig(
         num_blocks=blocks,
-        kv_cache_tensors=[],
+        kv_cache_tensors=_tensors(blocks) if options.get("connector") == "offloading" else [],
         kv_cache_groups=[
             KVCacheGroupSpec([f"layer{n}"], spec)
             for n, spec in enumerate(groups or [full_attention()])
@@ -376,7 +396,7 @@ def check_blocks(scheduler: Scheduler) -> None:
     for _, blocks in scheduler.deferred_frees:
         expected.update(block.block_id for block in blocks if not block.is_null)
     pinned: set[int] = set()
-    desk = getattr(scheduler.connector or scheduler, "desk", None)
+    desk = getattr(scheduler, "desk", None) or getattr(scheduler.connector, "desk", None)
     if desk is not None:
         for pin in desk.holdings.pins:
             for group in pin.groups:

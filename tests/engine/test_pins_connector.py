@@ -25,7 +25,11 @@ from treadle.serving.vllm_plugin.program_desk import ProgramDesk
 @pytest.fixture(params=[False, True], ids=["synchronous", "asynchronous"])
 def side(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
     return bench(
-        model_folder(tmp_path), stock=True, connector=True, blocks=65, asynchronous=request.param
+        model_folder(tmp_path),
+        stock=True,
+        connector="holding",
+        blocks=65,
+        asynchronous=request.param,
     )
 
 
@@ -68,7 +72,7 @@ def test_the_prefix_cache_can_be_reset(side: Bench) -> None:
     side.add(call("a", text(1, 160), program="P"))
     side.run()
     assert desk(side).counters().held == 1
-    assert side.scheduler.reset_prefix_cache(reset_connector=True)
+    assert side.scheduler.reset_prefix_cache(reset_connector="holding")
     assert desk(side).counters().held == 0
     check_blocks(side.scheduler)
 

@@ -1,0 +1,47 @@
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false
+"""The workers of vLLM's OffloadingConnector, which move nothing and say that it is done."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+with warnings.catch_warnings():
+    # As in `scheduler_harness`.
+    warnings.simplefilter("ignore")
+    from vllm.distributed.kv_transfer.kv_connector.v1.offloading.common import (
+        OffloadingWorkerMetadata,
+    )
+    from vllm.v1.core.sched.output import SchedulerOutput
+    from vllm.v1.outputs import KVConnectorOutput
+
+
+@dataclass(slots=True)
+class TierWorkers:
+    """Loads take `steps` steps, stores none; loads: the calls for which there were any."""
+
+    steps: int = 1
+    loads: list[str] = field(default_factory=list)
+    stores: int = 0
+    _step: int = 0
+    _coming: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def __call__(self, output: SchedulerOutput) -> KVConnectorOutput:
+        """What the workers report after this step."""
+        self._step += 1
+        told = OffloadingWorkerMetadata()
+        jobs = output.kv_connector_metadata
+        for job in jobs.store_jobs:
+            self.stores += 1
+            told.mark_completed(job)
+        for job, each in jobs.load_jobs.items():
+            self.loads.append(each.req_id)
+            self._coming.append((self._step + self.steps, job, each.req_id))
+        there = [each for each in self._coming if each[0] <= self._step]
+        self._coming = [each for each in self._coming if each[0] > self._step]
+        for _, job, _ in there:
+            told.mark_completed(job)
+        return KVConnectorOutput(
+            finished_recving={name for _, _, name in there} or None,
+            kv_connector_worker_meta=told,
+        )
