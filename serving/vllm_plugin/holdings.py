@@ -20,12 +20,20 @@ class Holdings:
 
     pins: the table behind it. waker: told when the next hold runs out; None where nobody sleeps.
     why_not: why KV of this engine cannot be held; "" where it can.
+    lost: told of holds that ended, or never began, although the policy did not say so.
 
     `changes` goes up whenever something may fit that did not.
     """
 
-    def __init__(self, pins: PinTable, waker: IdleWaker | None, why_not: str) -> None:
+    def __init__(
+        self,
+        pins: PinTable,
+        waker: IdleWaker | None,
+        why_not: str,
+        lost: Callable[[BranchKey], None],
+    ) -> None:
         self.pins = pins
+        self._lost = lost
         self.changes = 0
         self.tally: Counter[str] = Counter()
         self._waker = waker
@@ -35,13 +43,16 @@ class Holdings:
         """Hold the blocks of a call that ended now."""
         if self.why_not:
             self.tally["refused_pins"] += 1
+            self._lost(key)
             return
         pin = self.pins.pin(key, groups, now, until)
         if self.pins.was_truncated:
             self.tally["truncated_pins"] += 1
-        if pin is not None:
-            self.tally["pins"] += 1
-            self._changed()
+        if pin is None:
+            self._lost(key)
+            return
+        self.tally["pins"] += 1
+        self._changed()
 
     def take_over(self, key: BranchKey, groups: Sequence[Sequence[Block]]) -> None:
         """The next call of a branch has its blocks, `groups`: what was held for it has done its
@@ -58,13 +69,16 @@ class Holdings:
         self.pins.release(pins[best])
         self._changed()
 
-    def end(self, pins: Sequence[Pin], why: ReleaseReason) -> int:
-        """Let go of them; returns how many blocks became free."""
+    def end(self, pins: Sequence[Pin], why: ReleaseReason, *, forced: bool = False) -> int:
+        """Let go of them; returns how many blocks became free. forced: nobody had chosen them."""
         if not pins:
             return 0
         freed = sum(self.pins.release(pin) for pin in pins)
         self.tally[why] += len(pins)
         self._changed()
+        if forced or why in ("expiries", "reset_releases"):
+            for pin in pins:
+                self._lost(pin.key)
         return freed
 
     def expire(self, now: float, awaited: Callable[[BranchKey], bool]) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from treadle.serving.policy.contract import Rank
 from treadle.serving.vllm_plugin.engine_types import EngineRequest
 from treadle.serving.vllm_plugin.program_desk import ProgramDesk
+
+IDLE_PATIENCE = 10.0
+"""Seconds that an engine may do nothing, for the sake of programs that are held, although calls
+wait. A policy that admits them sooner is asked again and again meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,15 @@ class PolicyOrder:
         return desk.policy.admits(desk.calls[request.request_id].call, desk.pool(), desk.now)
 
     def idle(self) -> bool:
-        """Whether nothing runs or is about to, so that something has to start."""
-        return self.running() == 0 and self.desk.calls.loading == 0
+        """Whether nothing runs or is about to, so that something has to start.
+
+        While something is held its program is about to come back; but not for ever.
+        """
+        desk = self.desk
+        if self.running() or desk.calls.loading:
+            return False
+        newest = max((pin.hold.since for pin in desk.holdings.pins), default=-math.inf)
+        return desk.now - newest >= IDLE_PATIENCE
 
     def changes(self) -> int:
         """A number that differs when what was refused may be admitted by now."""

@@ -70,7 +70,7 @@ class ProgramDesk:
         most = int((manager.block_pool.num_gpu_blocks - 1) * settings.max_pinned_share)
         pins = PinTable(manager.block_pool, block_tokens, most)
         self._owners = BlockOwners(manager.block_pool)
-        self.holdings = Holdings(pins, waker, why_not_pinned(manager))
+        self.holdings = Holdings(pins, waker, why_not_pinned(manager), self._lost)
         self._valve = PressureValve(policy, self.holdings, self.programs)
         self._pool_view = PoolView(manager.block_pool, pins, block_tokens, len(groups), tier)
         # 0.32 asks this one method for every block that it gives to a request.
@@ -90,6 +90,9 @@ class ProgramDesk:
     def pool(self) -> Pool:
         """As the policy sees it. Calls that are loading count as running: they have their KV."""
         return self._pool_view.pool(self.calls.running, self.calls.waiting)
+
+    def _lost(self, key: BranchKey) -> None:
+        self.policy.lost(*key, self.now)
 
     # -- control ---------------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import vllm
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.diffusion_scheduler import DiffusionAsyncScheduler, DiffusionScheduler
 from vllm.v1.core.sched.interface import PauseState
 from vllm.v1.core.sched.request_queue import SchedulingPolicy as QueuePolicy
 from vllm.v1.core.sched.scheduler import Scheduler
 
-from treadle.core.errors import ConfigError
 from treadle.serving.policy.contract import SchedulingPolicy
 from treadle.serving.vllm_plugin.counters import ProgramCounters
 from treadle.serving.vllm_plugin.engine_calls import install as install_engine_calls
@@ -51,7 +51,7 @@ class ProgramScheduler(Scheduler):
     While no request in the engine belongs to a program and nothing is held, every decision is
     vLLM's own.
 
-    Raises ConfigError (`engine_setting`, `engine_policy`, `engine_model`).
+    Raises ConfigError (`engine_setting`, `engine_policy`).
     """
 
     # None in one that was made without __init__, as vLLM's own tests do.
@@ -60,12 +60,12 @@ class ProgramScheduler(Scheduler):
     def __new__(
         cls, vllm_config: VllmConfig | None = None, *args: object, **kwargs: object
     ) -> ProgramScheduler:
-        if (
-            cls is ProgramScheduler
-            and vllm_config is not None
-            and vllm_config.scheduler_config.async_scheduling
-        ):
-            return super().__new__(AsyncProgramScheduler)
+        if cls is ProgramScheduler and vllm_config is not None:
+            asynchronous = vllm_config.scheduler_config.async_scheduling
+            if vllm_config.model_config.is_diffusion:
+                cls = AsyncDiffusionProgramScheduler if asynchronous else DiffusionProgramScheduler
+            elif asynchronous:
+                cls = AsyncProgramScheduler
         return super().__new__(cls)
 
     def __init__(
@@ -79,12 +79,6 @@ class ProgramScheduler(Scheduler):
     ) -> None:
         if settings is None:
             settings = engine_settings(vllm_config.additional_config, os.environ)
-        if vllm_config.model_config.is_diffusion:
-            raise ConfigError(
-                "engine_model",
-                "a diffusion model has a scheduler of its own in vLLM: run the engine without "
-                "Treadle's --scheduler-cls",
-            )
         if program_policy is None:
             program_policy = choose_policy(settings.policy)
         super().__init__(vllm_config, *args, **kwargs)
@@ -204,3 +198,11 @@ class ProgramScheduler(Scheduler):
 
 class AsyncProgramScheduler(ProgramScheduler, AsyncScheduler):
     """The same for asynchronous scheduling, where a step is scheduled before the last one ends."""
+
+
+class DiffusionProgramScheduler(ProgramScheduler, DiffusionScheduler):
+    """The same for models that write by diffusion."""
+
+
+class AsyncDiffusionProgramScheduler(ProgramScheduler, DiffusionAsyncScheduler):
+    """The same for such models with asynchronous scheduling."""

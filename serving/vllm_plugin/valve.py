@@ -70,7 +70,7 @@ class PressureValve:
             self._holdings.pins, key=lambda pin: (pin.key == key, -since(pin.hold.program_id))
         )
         for pin in pins:
-            self._holdings.end((pin,), "pressure_releases")
+            self._holdings.end((pin,), "pressure_releases", forced=True)
             blocks = allocate()
             if blocks is not None:
                 return blocks

@@ -100,6 +100,7 @@ class RankedView:
 
     def add(self, request: Request, number: int) -> None:
         """`request` joins; `number` is its place in the queue's own order."""
+        assert request.request_id not in self._places, "a request waits once"
         entry = (self._order.rank(request), number, request)
         self._places[request.request_id] = entry[:2]
         insort(self._entries, entry)
@@ -112,6 +113,10 @@ class RankedView:
             return
         # A pair sorts before the triple that begins with it.
         del self._entries[bisect_left(self._entries, place)]
+
+    def __contains__(self, request: Request) -> bool:
+        """Whether it is there."""
+        return request.request_id in self._places
 
     def number(self, request: Request) -> int:
         """Its place in the queue's own order."""
@@ -244,7 +249,8 @@ class _Ranked(RequestQueue):
             self._left(request)
 
     def _joined(self, request: Request, *, front: bool) -> None:
-        if self._view is None:
+        # vLLM's priority queue puts back by adding, which has come by here already.
+        if self._view is None or request in self._view:
             return
         self._head = None
         number = self._taken.pop(request.request_id, None)

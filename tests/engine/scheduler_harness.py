@@ -210,6 +210,10 @@ def mamba() -> KVCacheSpec:
     return MambaSpec(block_size=BLOCK, shapes=((8,),), dtypes=(torch.float32,))
 
 
+STEP_SECONDS = 0.01
+"""How long a step takes on the bench's clock."""
+
+
 @dataclass(slots=True)
 class Bench:
     """One scheduler, and a model runner that gives each call as many tokens as it wants.
@@ -230,7 +234,7 @@ class Bench:
     def add(self, request: Request) -> None:
         self.scheduler.add_request(request)
 
-    def step(self, seconds: float = 0.01) -> SchedulerOutput:
+    def step(self, seconds: float = STEP_SECONDS) -> SchedulerOutput:
         """Schedule, and take in the output of this step, or of the last where steps overlap."""
         output = self.scheduler.schedule()
         self.outputs.append(output)

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 from tests.engine.offloading import TierWorkers
 from tests.engine.scheduler_harness import (
+    STEP_SECONDS,
     Bench,
     HoldingPolicy,
     RequestStatus,
@@ -37,6 +38,7 @@ from tests.engine.scheduler_harness import (
 )
 
 from treadle.serving.policy import Call, Hold, Outcome, Pool, Rank, TreadlePolicy
+from treadle.serving.vllm_plugin.policy_order import IDLE_PATIENCE
 from treadle.serving.vllm_plugin.settings import EngineSettings
 
 _MODEL = tempfile.TemporaryDirectory(prefix="treadle-state-machine-")
@@ -221,9 +223,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         self._until_done()
 
     def _until_done(self) -> None:
-        # The most that is to do, one call after the other.
+        # The most that is to do, one call after the other, each after the longest pause that an
+        # engine makes for the sake of what is held.
+        pause = int(IDLE_PATIENCE / STEP_SECONDS) + 1
         most = 60 + sum(
-            each.num_prompt_tokens // 48 + each.max_tokens * 3 + 10
+            each.num_prompt_tokens // 48 + each.max_tokens * 3 + 10 + pause
             for each in self.side.scheduler.requests.values()
         )
         self.side.run(most)
