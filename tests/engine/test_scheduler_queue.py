@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false
 """The waiting queue by itself: what a pass takes out and puts back."""
 
 from __future__ import annotations
