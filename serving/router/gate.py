@@ -14,11 +14,10 @@ it what to send:
     gate.ended(program_id, now)                 # the program is over
 
 Promises: a call is given by `next` at most once for each `submit` and each `failed` that returned
-True; never more than `max_in_flight` calls run on an upstream; while an upstream is up, nothing
-runs on it and nothing is held there, `next` gives the first that waits for it: holds end, so that
-nothing waits forever. In the sense of `treadle.serving.policy.contract` each upstream is an engine
-with a policy of its own, whose KV pool is an estimate (`KvLedger`). `now` is in seconds and never
-goes back.
+True; never more than `max_in_flight` calls run on an upstream; while an upstream is up and nothing
+runs on it, `next` gives the first that waits for it, so that nothing waits forever. In the
+sense of `treadle.serving.policy.contract` each upstream is an engine with a policy of its own,
+whose KV pool is an estimate (`KvLedger`). `now` is in seconds and never goes back.
 """
 
 from __future__ import annotations

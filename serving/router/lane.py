@@ -148,7 +148,9 @@ class Lane:
             yield self._start(chosen.ticket, now)
             if changed:
                 queue = self._ordered(now)
-        if queue and not self.running and not self.ledger.holds():
+        if queue and not self.running:
+            # Although somebody may be held: here a hold is a guess, and nobody loses by one more
+            # call what an engine's cache has room for.
             self._make_room(queue[0].ticket.call, now, must=True)
             yield self._start(queue[0].ticket, now)
 
