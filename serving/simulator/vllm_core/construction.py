@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from vllm.config import CacheConfig, ModelConfig, SchedulerConfig, VllmConfig
+from vllm.config import CacheConfig, DeviceConfig, ModelConfig, SchedulerConfig, VllmConfig
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
 from vllm.v1.structured_output import StructuredOutputManager
@@ -41,7 +41,11 @@ def build_configuration(hardware: Hardware, *, asynchronous: bool = False) -> Vl
         )
         cache = CacheConfig(block_size=hardware.block_tokens, enable_prefix_caching=True)
         configuration = VllmConfig(
-            model_config=model, scheduler_config=scheduling, cache_config=cache
+            model_config=model,
+            scheduler_config=scheduling,
+            cache_config=cache,
+            # Not what this build of vLLM is for: its scheduler needs no device.
+            device_config=DeviceConfig("cpu"),
         )
     # vLLM turns it off where there is no GPU; there is none here, and none is needed.
     configuration.scheduler_config.async_scheduling = asynchronous
