@@ -39,7 +39,6 @@ class ProgramRecord:
     """A program, since its first call arrived."""
 
     arrived: float
-    seen: float
     calls: int = 0
     branches: dict[str, Branch] = field(default_factory=dict)
 
@@ -61,10 +60,9 @@ class ProgramTable:
         """A call of the program arrived."""
         record = self._programs.get(program_id)
         if record is None:
-            record = self._programs[program_id] = ProgramRecord(now, now)
+            record = self._programs[program_id] = ProgramRecord(now)
             if len(self._programs) > self.MOST:
                 self._programs.popitem(last=False)
-        record.seen = now
         self._programs.move_to_end(program_id)
         return record
 

@@ -220,14 +220,17 @@ class TreadlePolicy:
 
     def _idle_tokens(self, pool: Pool, now: float) -> int:
         """What is held and does not pay."""
+        # The holds of programs that the table has forgotten end here at the latest.
+        self._away = {branch for branch in self._away if branch.held_until > now}
         return sum(
             branch.tokens
             for branch in self._away
-            if branch.held_until > now and self._retention.chance(branch, pool, now) < WORTH_HOLDING
+            if self._retention.chance(branch, pool, now) < WORTH_HOLDING
         )
 
     def _lose(self, branch: Branch | None) -> None:
         if branch is not None:
+            if branch.resident:
+                self._first_known = False
             branch.lose()
             self._away.discard(branch)
-            self._first_known = False

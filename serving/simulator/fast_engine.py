@@ -241,7 +241,7 @@ class FastEngine:
         running = _Running(request, hit + reload, target, generated)
         (self._sent if self._gated else self._waiting).remove(request)
         counts = self.counts
-        counts.recomputed += max(0, min(known, most) - hit - reload)
+        counts.recomputed += max(0, known - hit - reload)
         counts.reloaded += reload
         if request.call.call_id not in self._before:
             counts.prompt += request.call.prompt_tokens

@@ -8,6 +8,7 @@ import pytest
 
 from treadle.core.durations import ToolDurations
 from treadle.serving.policy import Call, Hold, Outcome, Pool, ToolUse, TreadlePolicy
+from treadle.serving.policy.branches import ProgramTable
 
 CAPACITY = 100_000
 
@@ -212,3 +213,15 @@ def test_an_idle_engine_takes_what_fits_without_a_reserve() -> None:
     idle = Pool(CAPACITY, 0, 10_000, 0, 1)
     assert policy.admits(new, idle, 0.1)
     assert not policy.admits(new, Pool(CAPACITY, 1, 10_000, 1, 1), 0.1)
+
+
+def test_what_it_remembers_of_holds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProgramTable, "MOST", 3)
+    policy = TreadlePolicy(longest_hold_seconds=10.0)
+    for number in range(20):
+        # Forgotten by the table, and never said to be lost or over.
+        served(policy, f"p{number}", at=float(number))
+    new = call("new", prompt=99_000, at=100.0)
+    policy.arrived(new, 100.0)
+    assert not policy.admits(new, pool(running=50_000), 100.0)
+    assert len(policy._away) == 0
