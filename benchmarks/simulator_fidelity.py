@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 
@@ -29,16 +30,6 @@ from treadle.serving.simulator.policies import policy_named
 from treadle.serving.simulator.programs import AgentProgram, ToolRun, Turn
 from treadle.serving.simulator.simulation import Load, Simulation, simulate
 from treadle.serving.simulator.trace_file import read_trace
-
-_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "OMP_NUM_THREADS": "1",
-}
 
 _BLOCK = 32  # what vLLM's CPU backend takes
 
@@ -195,8 +186,10 @@ def options_from(arguments: Sequence[str]) -> argparse.Namespace:
 def main() -> None:
     """Print both tables."""
     options = options_from(sys.argv[1:])
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    # The tables are to be read, not vLLM's log.
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    # Sets what else the engine reads from the environment, before vLLM is imported.
+    import_module("tests.engine.conftest")
     compare_simulators(options)
     if not options.skip_engine:
         compare_with_the_engine(options)
