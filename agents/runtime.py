@@ -171,9 +171,7 @@ class Runtime(RecordedRuns):
         stream = self.stream(
             task, output_type=output_type, history=history, approve=approve, budget=budget
         )
-        async with stream as run:
-            await run.ended()  # and not its events: nobody reads them here
-        return run.result
+        return await stream.to_end()
 
     def run_sync(self, task: str | Plan, **options: Any) -> RunResult:
         """`run` for code without an event loop; the options are the same.

@@ -92,9 +92,7 @@ class NestedRuns:
             approve = None if around is None else self._approve(around)
             options = RunOptions(approve=approve, budget=self._budget)
             opened = self.opening.pipeline(task, log, options, origin)
-            async with self._open_stream(opened) as run:
-                await run.ended()
-            return _outcome(run.result, paused=False)
+            return _outcome(await self._open_stream(opened).to_end(), paused=False)
         scope = program.scope
         pipeline = await self._pipeline(child_run_id(step), task, program, scope)
         if scope.journal is None:

@@ -84,9 +84,7 @@ class RecordedRuns(ABC):
             redo=redo,
             accept_changes=accept_changes,
         )
-        async with stream as run:
-            await run.ended()
-        return run.result
+        return await stream.to_end()
 
     async def reopen(
         self,
@@ -138,9 +136,7 @@ class RecordedRuns(ABC):
             approve=approve,
             budget=budget,
         )
-        async with stream as run:
-            await run.ended()
-        return run.result
+        return await stream.to_end()
 
     async def open_fork(
         self,

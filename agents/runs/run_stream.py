@@ -65,6 +65,12 @@ class RunStream:
         """Return when the run has ended."""
         await self._ended.wait()
 
+    async def to_end(self) -> RunResult:
+        """Run to the end, for those who do not read the events; in place of `async with`."""
+        async with self:
+            await self.ended()
+        return self.result
+
     async def __aenter__(self) -> RunStream:
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
