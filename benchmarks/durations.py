@@ -7,15 +7,14 @@ right. A gap is the time until all tools have ended that a turn has called.
 
     python benchmarks/durations.py [--trace programs.jsonl.gz] [--seed 4] [--splits 5]
 
-A trace has one program per line: {"turns": [{"tools": [[name, class, pattern, seconds, ...]]}]};
-without one, programs are made up after published figures of coding agents.
+Without --trace the programs are generated: their durations depend on the tool and chance alone and
+no argument pattern comes twice, so that only a trace tells whether programs that differ, and
+patterns, are foretold well.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import math
 import random
 import statistics
@@ -23,36 +22,26 @@ import time
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from treadle.core.durations import ToolDurations
+from treadle.serving.simulator import AgentProgram, ToolRun, generate_programs, read_trace
 
 QUANTILES = (0.5, 0.9, 0.99)
 ENOUGH = 100
 """Calls from which on a tool has a row of its own."""
 
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call of a tool that has ended."""
-
-    tool: str
-    pattern: str
-    seconds: float
-
-
-Program: TypeAlias = "list[list[ToolCall]]"
-"""The calls of each turn."""
+GENERATED = 70
+"""Programs, where there is no trace."""
 
 
 class Estimator(Protocol):
     """What is measured."""
 
-    def observe(self, call: ToolCall) -> None: ...
+    def observe(self, call: ToolRun) -> None: ...
 
-    def quantile(self, calls: Sequence[ToolCall], q: float) -> float: ...
+    def quantile(self, calls: Sequence[ToolRun], q: float) -> float: ...
 
 
 class Treadle:
@@ -61,10 +50,10 @@ class Treadle:
     def __init__(self) -> None:
         self._durations = ToolDurations()
 
-    def observe(self, call: ToolCall) -> None:
+    def observe(self, call: ToolRun) -> None:
         self._durations.observe(call.tool, call.seconds, call.pattern)
 
-    def quantile(self, calls: Sequence[ToolCall], q: float) -> float:
+    def quantile(self, calls: Sequence[ToolRun], q: float) -> float:
         return self._durations.gap_quantile([(each.tool, each.pattern) for each in calls], q)
 
 
@@ -76,14 +65,14 @@ class MovingAverage:
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, float]] = {}
 
-    def observe(self, call: ToolCall) -> None:
+    def observe(self, call: ToolRun) -> None:
         seen = math.log(max(call.seconds, 1e-6))
         mean, variance = self._known.get(call.tool, (seen, 1.0))
         off = seen - mean
         variance = (1 - self._WEIGHT) * (variance + self._WEIGHT * off * off)
         self._known[call.tool] = mean + self._WEIGHT * off, variance
 
-    def quantile(self, calls: Sequence[ToolCall], q: float) -> float:
+    def quantile(self, calls: Sequence[ToolRun], q: float) -> float:
         return max(self._of(each.tool, q) for each in calls)
 
     def _of(self, tool: str, q: float) -> float:
@@ -97,11 +86,11 @@ class ClassEmpirical:
     def __init__(self) -> None:
         self._seen: defaultdict[str, list[float]] = defaultdict(list)
 
-    def observe(self, call: ToolCall) -> None:
+    def observe(self, call: ToolRun) -> None:
         insort(self._seen[call.tool], call.seconds)
         insort(self._seen[""], call.seconds)
 
-    def quantile(self, calls: Sequence[ToolCall], q: float) -> float:
+    def quantile(self, calls: Sequence[ToolRun], q: float) -> float:
         return max(self._of(each.tool, q) for each in calls)
 
     def _of(self, tool: str, q: float) -> float:
@@ -138,7 +127,7 @@ Results: TypeAlias = "defaultdict[str, Coverage]"
 
 
 def measure(
-    programs: Sequence[Program], make: Callable[[], Estimator], folds: int, seed: int
+    programs: Sequence[AgentProgram], make: Callable[[], Estimator], folds: int, seed: int
 ) -> Results:
     """Coverage of calls ("calls"), gaps ("gaps") and single tools, each program held out once."""
     order = list(programs)
@@ -151,21 +140,25 @@ def measure(
             if number % folds != fold:
                 _learn(estimator, program)
         for program in held_out:
-            for calls in program:
-                if calls:
-                    _judge(estimator, calls, results)
-                    for call in calls:
-                        estimator.observe(call)
+            for calls in _gaps(program):
+                _judge(estimator, calls, results)
+                for call in calls:
+                    estimator.observe(call)
     return results
 
 
-def _learn(estimator: Estimator, program: Program) -> None:
-    for calls in program:
+def _gaps(program: AgentProgram) -> Iterator[Sequence[ToolRun]]:
+    """The calls of each turn that has any."""
+    return (turn.tools for turn in program.turns if turn.tools)
+
+
+def _learn(estimator: Estimator, program: AgentProgram) -> None:
+    for calls in _gaps(program):
         for call in calls:
             estimator.observe(call)
 
 
-def _judge(estimator: Estimator, calls: Sequence[ToolCall], results: Results) -> None:
+def _judge(estimator: Estimator, calls: Sequence[ToolRun], results: Results) -> None:
     longest = max(call.seconds for call in calls)
     results["gaps"].add(longest, [estimator.quantile(calls, q) for q in QUANTILES])
     for call in calls:
@@ -174,74 +167,32 @@ def _judge(estimator: Estimator, calls: Sequence[ToolCall], results: Results) ->
         results[f"tool {call.tool}"].add(call.seconds, foretold)
 
 
-def recorded(path: Path) -> list[Program]:
-    """The programs of a trace, plain or .gz."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        return [
-            [
-                [ToolCall(each[1], each[2], each[3]) for each in turn["tools"]]
-                for turn in json.loads(line)["turns"]
-            ]
-            for line in lines
-        ]
-
-
-def made_up(count: int, seed: int) -> list[Program]:
-    """Programs whose gaps have a median of about 0.04 s, p90 9.5 s and p99 20 s.
-
-    Most tools are quick; shells have two modes (what answers at once, what works), and how often
-    which is a matter of the program: a repository has slow tests or quick ones.
-    """
-    chance = random.Random(seed)
-    return [list(_turns(random.Random(chance.random()))) for _ in range(count)]
-
-
-_SHELLS = {"pytest": 0.75, "python": 0.6, "pip": 0.9, "git": 0.15, "grep": 0.06, "find": 0.12}
-_QUICK = ("Read", "Edit", "Grep", "Glob", "TodoWrite")
-
-
-def _turns(chance: random.Random) -> Iterator[list[ToolCall]]:
-    slow = {name: min(0.97, share * chance.uniform(0.7, 1.3)) for name, share in _SHELLS.items()}
-    shift = chance.gauss(0.0, 0.25)
-    for _ in range(max(3, int(chance.lognormvariate(3.75, 0.55)))):
-        calls = 1 if chance.random() < 0.86 else chance.randint(2, 4)
-        yield [_call(chance, slow, shift) for _ in range(calls)]
-
-
-def _call(chance: random.Random, slow: dict[str, float], shift: float) -> ToolCall:
-    pattern = f"{chance.randrange(40)}"
-    if chance.random() < 0.55:
-        return ToolCall(chance.choice(_QUICK), pattern, chance.lognormvariate(-4.2, 0.6))
-    name = chance.choice(list(slow))
-    seconds = chance.lognormvariate(-3.7, 0.5)
-    if chance.random() < slow[name]:
-        seconds = chance.lognormvariate(2.0 + shift, 0.45)
-    return ToolCall(f"Bash:{name}", pattern, seconds)
-
-
-def cost(programs: Sequence[Program]) -> float:
+def cost(programs: Sequence[AgentProgram]) -> float:
     """Microseconds that ours takes to foretell one gap and learn from one call."""
     estimator = Treadle()
-    turns = [calls for program in programs for calls in program if calls]
+    gaps = [calls for program in programs for calls in _gaps(program)]
     started = time.perf_counter()
-    for calls in turns:
+    for calls in gaps:
         estimator.quantile(calls, 0.9)
         for call in calls:
             estimator.observe(call)
-    return (time.perf_counter() - started) / len(turns) * 1e6
+    return (time.perf_counter() - started) / len(gaps) * 1e6
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--trace", type=Path, help="programs to learn from; made up without")
-    parser.add_argument("--seed", type=int, default=4, help="of the first split")
+    parser.add_argument("--trace", type=Path, help="programs to learn from; generated without")
+    parser.add_argument("--seed", type=int, default=4, help="of the first split and the programs")
     parser.add_argument("--splits", type=int, default=5, help="random splits")
     parser.add_argument("--folds", type=int, default=2, help="parts of a split")
     options = parser.parse_args()
-    programs = recorded(options.trace) if options.trace else made_up(70, options.seed)
+    if options.trace is None:
+        programs = generate_programs(GENERATED, options.seed)
+    else:
+        programs = read_trace(options.trace)
     seeds = range(options.seed, options.seed + options.splits)
-    print(f"{options.trace or 'made up'}: {len(programs)} programs, seeds {seeds[0]}-{seeds[-1]}")
+    print(f"{options.trace or 'generated'}: {len(programs)} programs, seeds {seeds[0]}-{seeds[-1]}")
     print(
         f"{'coverage at':<32}"
         + "".join(f"{f'p{q * 100:.0f} (worst split)':>22}" for q in QUANTILES)
