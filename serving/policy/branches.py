@@ -17,6 +17,7 @@ class Branch:
     resident: whether the call that waits now came back to KV that is held.
     called, paused: when its last call arrived, and ended.
     chance, judged_at: that it is back in time, as it was worked out last, and when that was.
+    fetched: when what it had lost was brought back last, while it was away.
     """
 
     tokens: int = 0
@@ -27,6 +28,7 @@ class Branch:
     tools: tuple[ToolUse, ...] = ()
     chance: float = 0.0
     judged_at: float = -math.inf
+    fetched: float = -math.inf
 
     def lose(self) -> None:
         """Its KV is no longer held."""

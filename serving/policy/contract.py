@@ -1,9 +1,10 @@
 """What an engine asks of a scheduling policy: the plugin, the router and the simulator alike.
 
 An engine here is whatever holds KV caches: it tells the policy what happens, in the order in which
-it happens, and asks it four things: in which order calls wait (`rank`), whether a call may take
-KV now (`admits`), how long the KV of a finished call is held (`finished`), and which held KV to
-let go when there is none free (`release`). A policy holds no KV and starts nothing itself.
+it happens, and asks it five things: in which order calls wait (`rank`), whether a call may take
+KV now (`admits`), how long the KV of a finished call is held (`finished`), which held KV to let go
+when there is none free (`release`), and, where there is a slower tier, when to bring such KV back
+before a call asks for it (`prefetch`). A policy holds no KV and starts nothing itself.
 
 Times are seconds on the engine's monotonic clock, sizes are tokens.
 """
@@ -16,6 +17,9 @@ from typing import Protocol, TypeAlias
 
 Rank: TypeAlias = tuple[float, ...]
 """Calls wait in the order of their ranks, smallest first; ranks of one policy are equally long."""
+
+BranchKey: TypeAlias = tuple[str, str]
+"""A program's id and one of its branches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,21 @@ class SchedulingPolicy(Protocol):
 
     def ended(self, program_id: str, now: float) -> None:
         """The program is over, whatever it had."""
+        ...
+
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        """When to load what a branch that is away has in the slower tier: before it comes back.
+
+        Asked where there is such a tier, of branches whose KV is not held, again and again at the
+        times that this returns. `now` or earlier: now, if there is room. Infinity: not at all.
+        """
+        ...
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        """That load has begun; returns until when to hold what it brings, as `finished` does.
+
+        What does not come after all is `lost`.
+        """
         ...
 
     def stepped(

@@ -12,6 +12,10 @@ from treadle.serving.policy.rates import MeasuredRates
 WORTH_HOLDING = 0.5
 """A hold pays while the program is more likely than not to be back within the break-even time."""
 
+WORTH_PREFETCHING = 0.8
+"""Bringing back is dearer than going on to hold: the load may delay others, and what it brings
+takes room that others' cached KV has."""
+
 _SHORTEST_BREAK_EVEN = 10.0
 """Seconds. Where a measured rate says less, without a slower tier, the pool is small or the steps
 are too short to measure: what is held there is hardly missed, and the hit is worth more."""

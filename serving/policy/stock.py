@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from treadle.serving.policy.contract import Call, Hold, Outcome, Pool, Rank
@@ -46,6 +47,12 @@ class StockPolicy:
 
     def ended(self, program_id: str, now: float) -> None:
         pass
+
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return math.inf
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return now
 
     def stepped(
         self, prefill_tokens: int, decode_tokens: int, context_tokens: int, seconds: float

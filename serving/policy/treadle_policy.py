@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from treadle.core.durations import ToolDurations
 from treadle.serving.policy.branches import Branch, ProgramTable
 from treadle.serving.policy.contract import Call, Hold, Outcome, Pool, Rank
+from treadle.serving.policy.demotions import LOOK_AGAIN
 from treadle.serving.policy.order import ProgramOrder
 from treadle.serving.policy.rates import MeasuredRates
-from treadle.serving.policy.retention import WORTH_HOLDING, Retention
+from treadle.serving.policy.retention import WORTH_HOLDING, WORTH_PREFETCHING, Retention
 
 _BACK, _AWAY = 0.0, 1.0
 # Of the pool. With a slower tier less, because what overflows comes back cheaply.
@@ -40,6 +41,8 @@ class TreadlePolicy:
       boundaries of their tools, before they have cost anything, and the pool never thrashes.
     - retention: what a program has is held while it is away, and let go when another needs
       the room and the program is not likely to be back within the break-even time (`Retention`).
+    - prefetch: what went to a slower tier comes back before the program does, when that is almost
+      certain to be back within the break-even time, and there is room beside the reserve.
 
     Calls without a program are served by arrival, when they fit, and never held.
 
@@ -176,6 +179,26 @@ class TreadlePolicy:
             for branch in program.branches.values():
                 self._lose(branch)
             self._rates.program_ended(program.calls)
+
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        known = self._programs.branch(program_id, branch)
+        if known is None or not known.tokens:
+            return math.inf
+        # What was let go again so soon is better left where it is for as long as it was away.
+        if now - known.fetched < known.fetched - known.paused:
+            return 2 * known.fetched - known.paused
+        room = pool.free >= known.tokens + self._reserve(pool)
+        likely = room and self._retention.chance(known, pool, now) >= WORTH_PREFETCHING
+        return now if likely else now + LOOK_AGAIN
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        known = self._programs.branch(program_id, branch)
+        if known is None:
+            return now
+        known.fetched = now
+        known.held_until = self._retention.until(now)
+        self._away.add(known)
+        return known.held_until
 
     def stepped(
         self, prefill_tokens: int, decode_tokens: int, context_tokens: int, seconds: float

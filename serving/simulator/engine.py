@@ -32,6 +32,7 @@ class Counts:
     hit: found in the cache, when a call was started first.
     recomputed: prefilled although the program had computed them before.
     reloaded: brought back from the CPU tier.
+    prefetched: of these, before a call asked for them.
     """
 
     prompt: int = 0
@@ -40,6 +41,7 @@ class Counts:
     hit: int = 0
     recomputed: int = 0
     reloaded: int = 0
+    prefetched: int = 0
     preemptions: int = 0
     steps: int = 0
 

@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from treadle.serving.policy.contract import Hold, Outcome, Pool, SchedulingPolicy
+from treadle.serving.policy.contract import BranchKey, Call, Hold, Outcome, Pool, SchedulingPolicy
+from treadle.serving.policy.demotions import Demotions
 from treadle.serving.simulator.engine import Counts, Progress, Request
 from treadle.serving.simulator.hardware import Hardware
 from treadle.serving.simulator.kv_cache import LruCache
@@ -59,6 +60,8 @@ class FastEngine:
         self._holds: dict[str, Hold] = {}
         self._cache = LruCache()
         self._cpu = LruCache()
+        self._demotions: Demotions[None] = Demotions()
+        self._landings: dict[str, float] = {}  # of what is being brought back for holds
         self._link_free = 0.0
         self._used = 0
         self._held = 0
@@ -67,6 +70,7 @@ class FastEngine:
 
     def add(self, request: Request, now: float) -> None:
         self._waiting.append(request)
+        self._demotions.remove(_key(request.call))
         self._policy.arrived(request.call, now)
 
     def end_program(self, program_id: str, now: float) -> None:
@@ -79,6 +83,7 @@ class FastEngine:
     def wake(self, now: float) -> float:
         times = [hold.until for hold in self._holds.values()]
         times += [each.ready for each in self._loading]
+        times.append(self._demotions.next)
         if self._waiting:
             times.append(now + _PATIENCE)
         return min((each for each in times if each > now), default=math.inf)
@@ -86,6 +91,7 @@ class FastEngine:
     def step(self, now: float, horizon: float) -> Progress:
         self._expire(now)
         self._land(now)
+        self._prefetch(now)
         hardware = self._hardware
         budget = hardware.step_tokens
         chunks: list[tuple[_Running, int]] = []
@@ -131,11 +137,15 @@ class FastEngine:
         return self._hardware.pool_tokens - self._used - self._held
 
     def _allocate(self, tokens: int) -> None:
-        """Take `tokens` that are known to be there, from cached KV where nothing else is left."""
+        """Take `tokens` that are known to be there."""
+        self._reserve(tokens)
+        self._used += tokens
+
+    def _reserve(self, tokens: int) -> None:
+        """See that `tokens` are empty, by way of cached KV where nothing else is left."""
         spare = self._room() - self._cache.total
         if tokens > spare:
             self._cache.evict(tokens - spare)
-        self._used += tokens
 
     def _make_room(self, request: Request, tokens: int, now: float, *, must: bool) -> bool:
         """Let go of holds until `tokens` are free; whether they are."""
@@ -147,26 +157,62 @@ class FastEngine:
         if others:
             pool = self._pool()
             for hold in self._policy.release(request.call, missing, others, pool, now, must=must):
-                self._let_go(hold)
+                self._let_go(hold, now)
         if must and tokens > self._room():
             # The youngest first.
             for hold in sorted(self._holds.values(), key=lambda hold: -hold.since):
                 if tokens <= self._room():
                     break
                 if hold.program_id != program:
-                    self._let_go(hold)
+                    self._let_go(hold, now)
                     self._policy.lost(hold.program_id, hold.branch, now)
         return tokens <= self._room()
 
-    def _let_go(self, hold: Hold) -> None:
+    def _let_go(self, hold: Hold, now: float) -> None:
         if self._holds.pop(hold.program_id, None) is not None:
             self._held -= hold.tokens
             self._cache.put(hold.program_id, hold.tokens)
+            self._demoted((hold.program_id, hold.branch), now)
+
+    def _demoted(self, key: BranchKey, now: float) -> None:
+        """What is not held any more may come back from the CPU tier before it is asked for."""
+        if self._hardware.cpu_tokens and not self._gated:
+            self._demotions.add(key, None, now)
 
     def _expire(self, now: float) -> None:
         for hold in [each for each in self._holds.values() if each.until <= now]:
-            self._let_go(hold)
+            self._let_go(hold, now)
             self._policy.lost(hold.program_id, hold.branch, now)
+
+    def _prefetch(self, now: float) -> None:
+        """Bring back what the policy wants back, as far as there is room."""
+        for (program_id, branch), _ in self._demotions.due(now):
+            at = self._policy.prefetch(program_id, branch, self._pool(), now)
+            if at > now:
+                self._demotions.add((program_id, branch), None, at)
+                continue
+            there = self._cache.peek(program_id)
+            tokens = max(there, self._cpu.peek(program_id))
+            if tokens > self._room():
+                continue
+            until = self._policy.prefetched(program_id, branch, self._pool(), now)
+            if not tokens or until <= now:
+                self._policy.lost(program_id, branch, now)
+                continue
+            self._cache.take(program_id)
+            self._reserve(tokens)
+            self._holds[program_id] = Hold(program_id, branch, tokens, now, until)
+            self._held += tokens
+            self._landings[program_id] = self._reload(tokens - there, now)
+            self.counts.prefetched += tokens - there
+
+    def _reload(self, tokens: int, now: float) -> float:
+        """`tokens` come over the link, after what is on it already; when they are there."""
+        self.counts.reloaded += tokens
+        if self._hardware.reload_rate is None or not tokens:
+            return now
+        self._link_free = max(now, self._link_free) + tokens / self._hardware.reload_rate
+        return self._link_free
 
     # -- starting -------------------------------------------------------------------------------
 
@@ -242,15 +288,14 @@ class FastEngine:
         (self._sent if self._gated else self._waiting).remove(request)
         counts = self.counts
         counts.recomputed += max(0, known - hit - reload)
-        counts.reloaded += reload
         if request.call.call_id not in self._before:
             counts.prompt += request.call.prompt_tokens
             counts.hit += hit + reload
         if not self._gated:
             self._policy.started(request.call, hit + reload, now)
-        if reload and self._hardware.reload_rate is not None:
-            self._link_free = max(now, self._link_free) + reload / self._hardware.reload_rate
-            self._loading.append(_Loading(running, self._link_free))
+        ready = max(self._reload(reload, now), self._landings.pop(program, now))
+        if ready > now:
+            self._loading.append(_Loading(running, ready))
         else:
             self._running.append(running)
         return running
@@ -362,9 +407,15 @@ class FastEngine:
             self._held += tokens
         else:
             self._cache.put(call.program_id, tokens, first_to_go=until == -math.inf)
+            if until > -math.inf:
+                self._demoted(_key(call), now)
 
     def _store(self, program: str, tokens: int) -> None:
         """Everything computed is written to the CPU tier as well, as vLLM's connector does."""
         self._cpu.put(program, tokens)
         if self._cpu.total > self._hardware.cpu_tokens:
             self._cpu.evict(self._cpu.total - self._hardware.cpu_tokens)
+
+
+def _key(call: Call) -> BranchKey:
+    return call.program_id, call.branch

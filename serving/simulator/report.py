@@ -48,6 +48,7 @@ class PolicyResult:
     hit_rate: float
     preemptions: float
     reloaded_tokens: float
+    prefetched_tokens: float
     completion_seconds: tuple[float, ...]
 
     @staticmethod
@@ -63,6 +64,7 @@ class PolicyResult:
             sum(each.hit for each in counts) / prompt if prompt else 0.0,
             statistics.fmean(each.preemptions for each in counts),
             statistics.fmean(each.reloaded for each in counts),
+            statistics.fmean(each.prefetched for each in counts),
             tuple(seconds),
         )
 
@@ -75,6 +77,7 @@ class PolicyResult:
             "hit_rate": self.hit_rate,
             "preemptions": _number(self.preemptions),
             "reloaded_tokens": _number(self.reloaded_tokens),
+            "prefetched_tokens": _number(self.prefetched_tokens),
         }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from treadle.serving.policy.contract import BranchKey
 from treadle.serving.vllm_plugin.engine_types import Block, BlockPool
-from treadle.serving.vllm_plugin.pins import BranchKey, Groups
+from treadle.serving.vllm_plugin.pins import Groups
 
 _Owner: TypeAlias = tuple[object, str | None, str | None]
 """A block's hash, and the program and the branch that alone have used it; None for several."""

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from treadle.serving.policy.contract import Call
+from treadle.serving.policy.contract import BranchKey, Call
 from treadle.serving.vllm_plugin.call_metadata import CallMetadata, MetadataReader
 from treadle.serving.vllm_plugin.engine_types import EngineRequest
-from treadle.serving.vllm_plugin.pins import BranchKey
 
 
 @dataclass(slots=True)
@@ -34,6 +33,7 @@ class CallLedger:
     def __init__(self) -> None:
         self._calls: dict[str, LiveCall] = {}
         self._waiting: Counter[BranchKey] = Counter()
+        self._branches: Counter[BranchKey] = Counter()
         self._reader = MetadataReader()
         self._hinted = 0
         self._running = 0
@@ -78,6 +78,10 @@ class CallLedger:
         """Whether a call of this branch waits to start."""
         return key in self._waiting
 
+    def of_branch(self, key: BranchKey) -> int:
+        """How many of them extend this branch."""
+        return self._branches.get(key, 0)
+
     def arrive(self, request: EngineRequest, now: float) -> LiveCall:
         """A request came in."""
         metadata = self._reader.read(request)
@@ -86,6 +90,7 @@ class CallLedger:
         if live.call.program_id:
             self._hinted += 1
             self._waiting[live.key] += 1
+            self._branches[live.key] += 1
         return live
 
     def start(self, live: LiveCall) -> None:
@@ -115,13 +120,17 @@ class CallLedger:
         self._running -= live.running
         if live.call.program_id:
             self._hinted -= 1
+            _take(self._branches, live.key)
             if not live.running:
                 self._waits_no_more(live)
         return live
 
     def _waits_no_more(self, live: LiveCall) -> None:
-        if not live.call.program_id:
-            return
-        self._waiting[live.key] -= 1
-        if not self._waiting[live.key]:
-            del self._waiting[live.key]
+        if live.call.program_id:
+            _take(self._waiting, live.key)
+
+
+def _take(counts: Counter[BranchKey], key: BranchKey) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

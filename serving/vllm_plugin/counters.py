@@ -18,6 +18,9 @@ class ProgramCounters:
     reset_releases: holds let go because the prefix cache was reset.
     truncated_pins: holds cut short because the share of the pool for holds was used up.
     refused_pins: calls that the policy wanted held and whose kind of KV cache cannot be.
+    prefetches: contexts brought back from a slower tier before a call asked for them.
+    prefetched_tokens: how much of them came from there.
+    prefetch_hits: of them, those that the next call of their branch took over.
     saved_prefill_tokens: prompt tokens found in KV that nothing but holds kept.
     prompt_tokens: prompt tokens of calls that started, for a rate.
     ended_programs: programs that were ended, by a call or by their last one.
@@ -38,6 +41,9 @@ class ProgramCounters:
     reset_releases: int = 0
     truncated_pins: int = 0
     refused_pins: int = 0
+    prefetches: int = 0
+    prefetched_tokens: int = 0
+    prefetch_hits: int = 0
     saved_prefill_tokens: int = 0
     prompt_tokens: int = 0
     ended_programs: int = 0

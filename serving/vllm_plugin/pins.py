@@ -10,22 +10,35 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
-from treadle.serving.policy.contract import Hold
+from treadle.serving.policy.contract import BranchKey, Hold
 from treadle.serving.vllm_plugin.engine_types import Block, BlockPool
-
-BranchKey: TypeAlias = tuple[str, str]
-"""A program's id and one of its branches."""
 
 Groups: TypeAlias = Sequence[Sequence[Block]]
 """Blocks by KV cache group, each in the order of the tokens."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldContext:
+    """The context of a call that ended.
+
+    names: the hashes that its full blocks are found by, in a slower tier too; empty without one.
+    prefetched: whether it was brought back from there, and not just computed.
+    """
+
+    names: Sequence[bytes] = ()
+    prefetched: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pin:
-    """A hold and the blocks behind it. Two pins are never the same, however alike."""
+    """A hold and the blocks behind it. Two pins are never the same, however alike.
+
+    origin: what was to be held, and how its KV came to be there.
+    """
 
     hold: Hold
     groups: tuple[tuple[Block, ...], ...]
+    origin: HeldContext
 
     @property
     def key(self) -> BranchKey:
@@ -90,7 +103,9 @@ class PinTable:
         """How many pins hold this block."""
         return self._references.get(block_id, 0)
 
-    def pin(self, key: BranchKey, groups: Groups, since: float, until: float) -> Pin | None:
+    def pin(
+        self, key: BranchKey, groups: Groups, since: float, until: float, origin: HeldContext
+    ) -> Pin | None:
         """Hold what is hashed of `groups`; None where that is nothing, or there is no share left.
 
         The blocks must be in use (or cached) now. Where the share does not suffice, as much of
@@ -107,7 +122,7 @@ class PinTable:
         if not longest:
             return None
         hold = Hold(key[0], key[1], longest * self._block_tokens, since, until)
-        pin = Pin(hold, kept)
+        pin = Pin(hold, kept, origin)
         for group in kept:
             self._pool.touch(group)
             self._references.update(each.block_id for each in group)

@@ -8,20 +8,21 @@ stands in front of the one method by which vLLM gives out blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vllm.v1.request import RequestStatus
 
-from treadle.serving.policy.contract import Outcome, Pool, SchedulingPolicy
+from treadle.serving.policy.contract import BranchKey, Outcome, Pool, SchedulingPolicy
 from treadle.serving.vllm_plugin.block_owners import BlockOwners
 from treadle.serving.vllm_plugin.cache_kinds import why_not_pinned
 from treadle.serving.vllm_plugin.call_ledger import CallLedger, LiveCall
 from treadle.serving.vllm_plugin.counters import ProgramCounters
 from treadle.serving.vllm_plugin.holdings import Holdings
 from treadle.serving.vllm_plugin.idle_waker import IdleWaker
-from treadle.serving.vllm_plugin.pins import BranchKey, Groups, PinTable
+from treadle.serving.vllm_plugin.pins import Groups, HeldContext, PinTable
 from treadle.serving.vllm_plugin.pool_view import PoolView
+from treadle.serving.vllm_plugin.prefetcher import Prefetcher, TierLoader
 from treadle.serving.vllm_plugin.program_table import ProgramTable
 from treadle.serving.vllm_plugin.settings import EngineSettings
 from treadle.serving.vllm_plugin.tier_rate import TierRate
@@ -70,12 +71,26 @@ class ProgramDesk:
         most = int((manager.block_pool.num_gpu_blocks - 1) * settings.max_pinned_share)
         pins = PinTable(manager.block_pool, block_tokens, most)
         self._owners = BlockOwners(manager.block_pool)
-        self.holdings = Holdings(pins, waker, why_not_pinned(manager), self._lost)
+        self.prefetcher: Prefetcher | None = None
+        self.holdings = Holdings(
+            pins,
+            waker,
+            why_not_pinned(manager),
+            self._lost,
+            demoted=lambda pin: self._demoted(pin.key, pin.origin),
+            next_prefetch=lambda: self.next_prefetch,
+        )
         self._valve = PressureValve(policy, self.holdings, self.programs)
         self._pool_view = PoolView(manager.block_pool, pins, block_tokens, len(groups), tier)
         # 0.32 asks this one method for every block that it gives to a request.
         self._stock_allocate = manager.allocate_slots
         manager.allocate_slots = self._allocate_slots
+
+    def prefetch_with(self, loader: TierLoader) -> None:
+        """Bring back what a slower tier has before it is asked for, by `loader`."""
+        self.prefetcher = Prefetcher(
+            self.policy, loader, self.holdings, self._tier, self.calls, self.pool
+        )
 
     @property
     def busy(self) -> bool:
@@ -105,8 +120,13 @@ class ProgramDesk:
         freed = self.holdings.end(pins, "program_releases")
         if self.programs.end(program_id):
             self.holdings.tally["ended_programs"] += 1
-            self.policy.ended(program_id, now)
+            self._ended(program_id, now)
         return freed
+
+    def _ended(self, program_id: str, now: float) -> None:
+        self.policy.ended(program_id, now)
+        if self.prefetcher is not None:
+            self.prefetcher.ended(program_id)
 
     def counters(self) -> ProgramCounters:
         """The counts so far; see `ProgramControl`."""
@@ -129,13 +149,31 @@ class ProgramDesk:
             expired = bool(self.holdings.end(pins, "expiries")) or expired
             self.programs.end(forsaken)
             self.holdings.tally["abandoned_programs"] += 1
-            self.policy.ended(forsaken, now)
+            self._ended(forsaken, now)
         return expired
 
     def expire_if_due(self) -> bool:
         """The same where a hold has run out; next to free where none has."""
         pins = self.holdings.pins
         return bool(pins) and pins.deadline <= self._clock() and self.expire()
+
+    @property
+    def next_prefetch(self) -> float:
+        """When to ask next what to bring back from a slower tier; infinity for not at all."""
+        return math.inf if self.prefetcher is None else self.prefetcher.next
+
+    def prefetch_due(self) -> bool:
+        """Whether there is something to bring back from a slower tier; next to free mostly."""
+        if self.prefetcher is None or self.next_prefetch > self._clock():
+            return False
+        return self.prefetcher.ask(self.tick())
+
+    def prefetch(self, *, begin: bool) -> None:
+        """Hold what has come from there, and begin to bring back what the policy wants."""
+        if self.prefetcher is not None:
+            self.prefetcher.land(self.now)
+            if begin:
+                self.prefetcher.begin(self.now)
 
     def forget_all(self) -> None:
         """The prefix cache is to be reset: what is held is what is to be forgotten."""
@@ -150,6 +188,8 @@ class ProgramDesk:
         call = self.calls.arrive(request, now).call
         if call.program_id:
             self.programs.arrived(call.program_id, now)
+            if self.prefetcher is not None:
+                self.prefetcher.arrived((call.program_id, call.branch))
         self.policy.arrived(call, now)
 
     def preempted(self, request_id: str) -> None:
@@ -164,6 +204,8 @@ class ProgramDesk:
     def left(self, request: Request) -> None:
         """A request ended, in whatever way; to be called before its blocks are freed: those that
         are to be held never are."""
+        if self.prefetcher is not None:
+            self.prefetcher.left(request.request_id, self.now)
         live = self.calls.leave(request.request_id)
         if live is not None:
             self.tick()
@@ -301,8 +343,23 @@ class ProgramDesk:
             self._give_up(call.program_id, None if program_over else call.branch, groups)
         if over:
             self._branch_over(live.key)
-        elif until > now:
-            self.holdings.begin(live.key, groups, now, until)
+            return
+        origin = HeldContext(self._names(request))
+        if until > now:
+            self.holdings.begin(live.key, groups, now, until, origin)
+        elif until > -math.inf:
+            self._demoted(live.key, origin)
+
+    def _names(self, request: Request) -> Sequence[bytes]:
+        """What the full blocks that it has computed are found by in a slower tier."""
+        if self.prefetcher is None:
+            return ()
+        computed = min(request.num_computed_tokens, request.num_tokens - 1)
+        return self.prefetcher.names(request.block_hashes, computed)
+
+    def _demoted(self, key: BranchKey, origin: HeldContext) -> None:
+        if self.prefetcher is not None and origin.names:
+            self.prefetcher.demoted(key, origin.names, self.now)
 
     def _pool_without(self, groups: Groups) -> Pool:
         """As the policy sees it when the blocks of a call that ended are free."""

@@ -25,6 +25,7 @@ from treadle.serving.vllm_plugin.policy_order import PolicyOrder
 from treadle.serving.vllm_plugin.program_desk import ProgramDesk
 from treadle.serving.vllm_plugin.settings import EngineSettings, engine_settings
 from treadle.serving.vllm_plugin.step_clock import StepClock
+from treadle.serving.vllm_plugin.tier_loads import TierLoads
 from treadle.serving.vllm_plugin.tier_rate import TierRate, expected_rate
 from treadle.serving.vllm_plugin.versions import check_contract, check_version
 from treadle.serving.vllm_plugin.waiting_queue import PriorityProgramQueue, ProgramQueue
@@ -93,6 +94,7 @@ class ProgramScheduler(Scheduler):
             engine_clock,
             waker,
         )
+        self.desk.prefetch_with(TierLoads(self))
         self._steps = StepClock()
         self._usage_to_report = False
         by_priority = self.policy == QueuePolicy.PRIORITY
@@ -113,6 +115,7 @@ class ProgramScheduler(Scheduler):
         """As vLLM's, with the waiting requests in the policy's order while programs are about."""
         self._usage_to_report = False
         self.desk.expire()
+        self.desk.prefetch(begin=self._pause_state == PauseState.UNPAUSED)
         now, programs = self.desk.now, self.desk.busy
         running = len(self.running) + self.num_waiting_for_streaming_input
         # With no slot free nothing can start, and nobody need be asked who should.
@@ -140,12 +143,15 @@ class ProgramScheduler(Scheduler):
     def has_requests(self) -> bool:
         """As vLLM's; an engine without requests comes by here when a hold runs out.
 
-        One step more is asked for then: it computes nothing and reports the pool's new usage.
+        One step more is asked for then: it computes nothing and reports the pool's new usage. So
+        it is where something is to be brought back from a slower tier.
         """
         if self.desk.expire_if_due():
             self._usage_to_report = self.log_stats
-        report = self._usage_to_report and self._pause_state == PauseState.UNPAUSED
-        return super().has_requests() or report
+        if super().has_requests():
+            return True
+        unpaused = self._pause_state == PauseState.UNPAUSED
+        return unpaused and (self._usage_to_report or self.desk.prefetch_due())
 
     def reset_prefix_cache(self, *args: object, **kwargs: object) -> bool:
         """As vLLM's; nothing stays held."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from treadle.serving.policy.contract import Call, Hold, Pool, SchedulingPolicy
+from treadle.serving.policy.contract import BranchKey, Call, Hold, Pool, SchedulingPolicy
 from treadle.serving.vllm_plugin.holdings import Holdings
-from treadle.serving.vllm_plugin.pins import BranchKey
 from treadle.serving.vllm_plugin.program_table import ProgramTable
 
 Blocks = TypeVar("Blocks")

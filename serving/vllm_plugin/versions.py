@@ -18,6 +18,7 @@ _FIRST, _BEFORE = (0, 32), (0, 34)
 _SCHEDULER = "vllm.v1.core.sched.scheduler:Scheduler"
 _QUEUE = "vllm.v1.core.sched.request_queue:RequestQueue"
 _MANAGER = "vllm.v1.core.kv_cache_manager:KVCacheManager"
+_CONNECTOR = "vllm.distributed.kv_transfer.kv_connector.v1.base:KVConnectorBase_V1"
 _POOL = "vllm.v1.core.block_pool:BlockPool"
 _FREE_QUEUE = "vllm.v1.core.kv_cache_utils:FreeKVCacheBlockQueue"
 
@@ -31,6 +32,9 @@ CONTRACT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (_SCHEDULER, "shutdown", ()),
     (_SCHEDULER, "_free_request", ("request",)),
     (_SCHEDULER, "_preempt_request", ("request",)),
+    (_SCHEDULER, "finish_requests", ("request_ids", "finished_status")),
+    (_SCHEDULER, "_handle_blocked_waiting_request", ("request",)),
+    (_SCHEDULER, "_inflight_prefill_reserved_blocks", ()),
     ("vllm.v1.core.sched.async_scheduler:AsyncScheduler", "_update_after_schedule", ()),
     (_QUEUE, "add_request", ("request",)),
     (_QUEUE, "pop_request", ()),
@@ -50,12 +54,18 @@ CONTRACT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "num_lookahead_tokens",
             "num_external_computed_tokens",
             "delay_cache_blocks",
+            "skip_zeroing_group_ids",
             "full_sequence_must_fit",
             "reserved_blocks",
             "has_scheduled_reqs",
         ),
     ),
     (_MANAGER, "get_blocks", ("request_id",)),
+    (_MANAGER, "get_computed_blocks", ("request",)),
+    (_CONNECTOR, "on_new_request", ("request",)),
+    (_CONNECTOR, "get_num_new_matched_tokens", ("request", "num_computed_tokens")),
+    (_CONNECTOR, "update_state_after_alloc", ("request", "blocks", "num_external_tokens")),
+    (_CONNECTOR, "get_loaded_kv_cache_group_ids", ("request",)),
     (_POOL, "touch", ("blocks",)),
     (_POOL, "free_blocks", ("ordered_blocks",)),
     (_POOL, "get_num_free_blocks", ()),
@@ -69,6 +79,7 @@ NAMES: tuple[tuple[str, str], ...] = (
     ("vllm.v1.core.sched.request_queue:SchedulingPolicy", "PRIORITY"),
     ("vllm.v1.engine:EngineCoreRequestType", "WAKEUP"),
     ("vllm.v1.request:RequestStatus", "FINISHED_REPETITION"),
+    ("vllm.v1.request:RequestStatus", "WAITING_FOR_REMOTE_KVS"),
     ("vllm.v1.core.single_type_kv_cache_manager:FullAttentionManager", "find_longest_cache_hit"),
     ("vllm.v1.core.single_type_kv_cache_manager:SlidingWindowManager", "find_longest_cache_hit"),
 )

@@ -40,6 +40,7 @@ from tests.engine.scheduler_harness import (
 from treadle.serving.policy import Call, Hold, Outcome, Pool, Rank, TreadlePolicy
 from treadle.serving.vllm_plugin.policy_order import IDLE_PATIENCE
 from treadle.serving.vllm_plugin.settings import EngineSettings
+from treadle.serving.vllm_plugin.tier_loads import PREFIX
 
 _MODEL = tempfile.TemporaryDirectory(prefix="treadle-state-machine-")
 _FOLDER = model_folder(Path(_MODEL.name))
@@ -72,6 +73,12 @@ class WhimsicalPolicy(HoldingPolicy):
         assert min(pool.free, pool.running, pool.held) >= 0
         assert min(pool.running_calls, pool.waiting_calls) >= 0
         return now + (-math.inf, -1.0, 5.0, 50.0, 1e6)[self._whim(5)]
+
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return (now, now - 1.0, now + 0.03, math.inf)[self._whim(4)]
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return now + (-1.0, 0.0, 1.0, 100.0)[self._whim(4)]
 
     def release(
         self, call: Call, tokens: int, holds: Sequence[Hold], pool: Pool, now: float, *, must: bool
@@ -249,7 +256,11 @@ class SchedulerMachine(RuleBasedStateMachine):
             + counters.reset_releases
         )
         # What left while it loaded stays until the load has ended.
-        there = {name for name, each in scheduler.requests.items() if not each.is_finished()}
+        there = {
+            name
+            for name, each in scheduler.requests.items()
+            if not each.is_finished() and not name.startswith(PREFIX)
+        }
         assert {each.call.call_id for each in scheduler.desk.calls} == there
         calls = list(scheduler.desk.calls)
         assert scheduler.desk.calls.running == sum(each.running for each in calls)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from treadle.core.errors import TreadleError
 from treadle.serving.policy.contract import Call, Hold, Outcome, Pool, Rank, SchedulingPolicy
 from treadle.serving.policy.stock import StockPolicy
+from treadle.serving.policy.treadle_policy import TreadlePolicy
 from treadle.serving.simulator.fast_engine import FastEngine
 from treadle.serving.simulator.hardware import Hardware
 from treadle.serving.simulator.programs import AgentProgram, ToolRun, Turn
@@ -195,6 +196,30 @@ def test_the_cpu_tier_is_the_fast_engines_too() -> None:
     assert abs(real.counts.hit - fast.counts.hit) < 0.05 * real.counts.prompt
     assert abs(real.counts.reloaded - fast.counts.reloaded) < 0.05 * real.counts.prompt
     assert fast.makespan == pytest.approx(real.makespan, rel=0.05)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_was_demoted_comes_back_before_the_tool_ends(asynchronous: bool) -> None:
+    """Tools that always take 40 s, and a link that takes 2 s for what a program has."""
+    gap = (ToolRun("sleep", "", 40.0),)
+    programs = [
+        AgentProgram(
+            f"{n}",
+            tuple(Turn(6000 + 600 * turn, 20, gap if turn < 11 else ()) for turn in range(12)),
+        )
+        for n in range(8)
+    ]
+    hardware = Hardware(pool_tokens=24_000, cpu_tokens=1_000_000, cpu_bandwidth=4_000 * 131_072.0)
+    real, fast = (
+        simulate(programs, engine, Load(per_second=0.05), seed=1)
+        for engine in (
+            make_vllm_engine(hardware, TreadlePolicy(), asynchronous=asynchronous),
+            FastEngine(hardware, TreadlePolicy()),
+        )
+    )
+    assert real.counts.prefetched > 0
+    assert real.counts.prefetched <= real.counts.reloaded
+    assert real.counts.prefetched == pytest.approx(fast.counts.prefetched, rel=0.5)
 
 
 @settings(max_examples=100, deadline=None)

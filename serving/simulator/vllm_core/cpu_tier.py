@@ -47,6 +47,7 @@ class CpuTier:
         self._stored: OrderedDict[bytes, None] = OrderedDict()
         self._link_free = 0.0
         self._loads: dict[str, float] = {}
+        self._coming: dict[str, set[bytes]] = {}
         self.reloaded = 0
 
     @property
@@ -61,7 +62,7 @@ class CpuTier:
         if not ready:
             return None
         for call_id in ready:
-            del self._loads[call_id]
+            del self._loads[call_id], self._coming[call_id]
         return ModelRunnerOutput(
             [], {}, kv_connector_output=KVConnectorOutput(finished_recving=ready)
         )
@@ -70,8 +71,9 @@ class CpuTier:
 
     def get_num_new_matched_tokens(
         self, request: StoredRequest, num_computed_tokens: int
-    ) -> tuple[int, bool]:
-        """Tokens that can be loaded after those that are there, and whether that takes steps."""
+    ) -> tuple[int | None, bool]:
+        """Tokens that can be loaded after those that are there, and whether that takes steps; None
+        while some of them are coming for another call."""
         first = num_computed_tokens // self._block_tokens
         # The last token of a prompt is always computed: something has to be.
         most = (request.num_tokens - 1) // self._block_tokens
@@ -79,6 +81,8 @@ class CpuTier:
         for name in request.block_hashes[first:most]:
             if name not in self._stored:
                 break
+            if any(name in coming for coming in self._coming.values()):
+                return None, False
             found += 1
         return found * self._block_tokens, found > 0
 
@@ -91,6 +95,7 @@ class CpuTier:
             self._link_free = max(self._clock(), self._link_free)
             self._link_free += num_external_tokens / self._rate
             self._loads[request.request_id] = self._link_free
+            self._coming[request.request_id] = set(request.block_hashes)
             self.reloaded += num_external_tokens
 
     def request_finished(self, request: StoredRequest, block_ids: object) -> tuple[bool, None]:

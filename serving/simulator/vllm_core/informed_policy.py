@@ -63,6 +63,12 @@ class InformedPolicy:
     def ended(self, program_id: str, now: float) -> None:
         self._policy.ended(program_id, now)
 
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return self._policy.prefetch(program_id, branch, pool, now)
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return self._policy.prefetched(program_id, branch, pool, now)
+
     def stepped(
         self, prefill_tokens: int, decode_tokens: int, context_tokens: int, seconds: float
     ) -> None:

@@ -40,7 +40,9 @@ class ProgramEngine:
 
     @property
     def counts(self) -> Counts:
-        return self._engine.counts
+        counts = self._engine.counts
+        counts.prefetched = self._scheduler.program_counters().prefetched_tokens
+        return counts
 
     def add(self, request: Request, now: float) -> None:
         self._policy.expect(request)
@@ -53,7 +55,9 @@ class ProgramEngine:
 
     def wake(self, now: float) -> float:
         engine = self._engine.wake(now)
-        return min(engine, now + _PATIENCE) if self._engine.busy else engine
+        if self._engine.busy:
+            return min(engine, now + _PATIENCE)
+        return float(min(engine, max(now, self._scheduler.desk.next_prefetch)))
 
     def step(self, now: float, horizon: float) -> Progress:
         return self._engine.step(now, horizon)

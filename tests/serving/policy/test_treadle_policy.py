@@ -225,3 +225,67 @@ def test_what_it_remembers_of_holds_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     policy.arrived(new, 100.0)
     assert not policy.admits(new, pool(running=50_000), 100.0)
     assert len(policy._away) == 0
+
+
+TIERED = 50_000.0
+"""Tokens a second: with 100,000 in the pool, holding pays for two seconds."""
+
+
+def away(policy: TreadlePolicy, program: str) -> None:
+    """`program` runs a tool since 0, and what it had was let go at 1."""
+    served(policy, program, at=0.0)
+    policy.release(call("x"), 10_000, [hold(program)], pool(), 1.0, must=True)
+
+
+def test_what_was_demoted_is_brought_back_just_before_the_tool_ends() -> None:
+    policy = TreadlePolicy(known("t", 30.0))
+    away(policy, "P")
+    now = 1.0
+    while (at := policy.prefetch("P", "", pool(reload_rate=TIERED), now)) > now:
+        assert at - now <= 1.0, "it may be told sooner that it is likely"
+        now = at
+    # Durations are known by ranges of a few percent.
+    assert 26.0 < now < 30.0
+    until = policy.prefetched("P", "", pool(reload_rate=TIERED), now)
+    assert until > 30.0
+    back = call("P", 1, at=30.0)
+    policy.arrived(back, 30.0)
+    waiting = call("other", at=29.0)
+    policy.arrived(waiting, 30.0)
+    assert policy.rank(back, 30.0) < policy.rank(waiting, 30.0), "it has its KV again"
+
+
+def test_nothing_is_brought_back_into_room_that_running_programs_need() -> None:
+    policy = TreadlePolicy(known("t", 30.0))
+    away(policy, "P")
+    full = pool(running=89_000, reload_rate=TIERED)
+    assert policy.prefetch("P", "", full, 29.2) > 29.2
+    assert policy.prefetch("P", "", pool(reload_rate=TIERED), 29.2) == 29.2
+
+
+def test_what_was_let_go_again_is_left_alone_for_as_long_as_it_was_away() -> None:
+    policy = TreadlePolicy(known("t", 30.0))
+    away(policy, "P")
+    tiered = pool(reload_rate=TIERED)
+    policy.prefetched("P", "", tiered, 28.0)
+    policy.lost("P", "", 28.5)
+    assert policy.prefetch("P", "", tiered, 29.0) == pytest.approx(56.0)
+
+
+def test_nothing_is_brought_back_for_what_is_over_or_not_known() -> None:
+    policy = TreadlePolicy(known("t", 30.0))
+    away(policy, "P")
+    policy.ended("P", 20.0)
+    assert policy.prefetch("P", "", pool(reload_rate=TIERED), 29.0) == math.inf
+    assert policy.prefetch("nobody", "", pool(reload_rate=TIERED), 29.0) == math.inf
+    assert policy.prefetched("nobody", "", pool(reload_rate=TIERED), 29.0) == 29.0
+
+
+def test_a_tool_that_may_take_any_time_is_not_foretold() -> None:
+    durations = ToolDurations()
+    for seconds in (1.0, 3.0, 10.0, 30.0, 100.0, 300.0) * 40:
+        durations.observe("t", seconds)
+    policy = TreadlePolicy(durations)
+    away(policy, "P")
+    tiered = pool(reload_rate=TIERED)
+    assert all(policy.prefetch("P", "", tiered, now / 4) > now / 4 for now in range(4, 400))

@@ -78,6 +78,13 @@ class Auditor:
     def ended(self, program_id: str, now: float) -> None:
         self._inner.ended(program_id, now)
 
+    def prefetch(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        self._check(pool)
+        return self._inner.prefetch(program_id, branch, pool, now)
+
+    def prefetched(self, program_id: str, branch: str, pool: Pool, now: float) -> float:
+        return self._inner.prefetched(program_id, branch, pool, now)
+
     def stepped(
         self, prefill_tokens: int, decode_tokens: int, context_tokens: int, seconds: float
     ) -> None:

@@ -130,3 +130,16 @@ def test_nobody_gets_the_room_of_a_program_whose_tool_is_about_to_end() -> None:
     programs = [program(f"p{number}", *turns) for number in range(4)]
     found = simulate(programs, FastEngine(SMALL, TreadlePolicy()), Load(concurrency=4))
     assert found.counts.recomputed == 0
+
+
+def test_what_was_demoted_comes_back_before_the_tool_ends() -> None:
+    """Tools that always take 40 s, and a link that takes 2 s for what a program has."""
+    programs = [
+        program(f"{n}", *((600 + 60 * turn, 20, 40.0) for turn in range(12))) for n in range(12)
+    ]
+    hardware = replace(SMALL, cpu_tokens=50_000, cpu_bandwidth=400.0 * SMALL.kv_bytes)
+    found, _ = run(programs, "treadle", Load(per_second=0.05), 1, hardware)
+    assert found.counts.prefetched > 0
+    assert found.counts.prefetched <= found.counts.reloaded
+    alone, _ = run(programs, "vllm", Load(per_second=0.05), 1, hardware)
+    assert alone.counts.prefetched == 0
