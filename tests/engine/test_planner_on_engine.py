@@ -28,6 +28,8 @@ LIMITS = (1, 20, 150, 600)
 """Tokens a reply may have; the model by itself hardly ever comes to an end."""
 
 _AT_ONCE = 8
+_ROUNDS = 6
+"""Noise that comes to a plan is a matter of chance: mostly in the first round."""
 
 
 @tool(effect="pure")
@@ -82,16 +84,20 @@ async def test_every_reply_is_a_plan_or_a_coded_error(engine_server: EngineServe
         assert Plan.from_json(parts[-1].to_json()) == parts[-1]
         return "plan"
 
+    outcomes: list[str] = []
     try:
-        async with asyncio.TaskGroup() as group:
-            running = [
-                group.create_task(outcome(number, temperature, limit))
-                for number, (limit, temperature) in enumerate(product(LIMITS, TEMPERATURES))
-            ]
+        for _ in range(_ROUNDS):
+            async with asyncio.TaskGroup() as group:
+                running = [
+                    group.create_task(outcome(number, temperature, limit))
+                    for number, (limit, temperature) in enumerate(product(LIMITS, TEMPERATURES))
+                ]
+            outcomes += [each.result() for each in running]
+            if {"plan", "plan_truncated"} <= set(outcomes):
+                break
     finally:
         await model.aclose()
-    outcomes = [each.result() for each in running]
-    assert len(outcomes) == len(LIMITS) * len(TEMPERATURES) >= 20
+    assert len(outcomes) >= len(LIMITS) * len(TEMPERATURES) >= 20
     assert {"plan", "plan_truncated"} <= set(outcomes), outcomes
     # The engine took the schema; nothing fell back to asking for it in words.
     assert model.structured_output
