@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations clean
+.PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations bench-tools clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,7 +53,7 @@ check: lint types imports package test ## Everything that CI checks
 docs: setup ## Write the generated pages
 	@$(BIN)/python docs/generate_cli.py
 
-bench: bench-import bench-streaming bench-executor bench-serving bench-durations ## All benchmarks
+bench: bench-import bench-streaming bench-executor bench-serving bench-durations bench-tools ## All benchmarks
 
 bench-import: setup ## What importing treadle costs
 	@$(BIN)/python benchmarks/import_time.py
@@ -73,6 +73,9 @@ bench-serving: setup ## Scheduling policies of others and ours on the simulator
 
 bench-durations: setup ## How often tools take longer than was expected
 	@$(BIN)/python benchmarks/durations.py $(BENCH)
+
+bench-tools: setup ## Sandbox, attacks, tool calls and finding tools
+	@$(BIN)/python benchmarks/tools.py $(BENCH)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist out *.egg-info src/*.egg-info

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from treadle.agents.agent_approval import approved_with_the_plan
 from treadle.agents.agent_calls import AgentCalls
 from treadle.agents.agent_outlook import unforeseen
 from treadle.agents.output_type import adapter_for
-from treadle.core.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
+from treadle.agents.runs.scope import current_scope
+from treadle.core.chat import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    FunctionSpec,
+    Message,
+    ToolCall,
+    Usage,
+)
 from treadle.core.clock import SystemClock
 from treadle.core.errors import ConfigError, ModelError
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, call_model
+from treadle.core.taint import CallTaint, current_taint, labels_of, listed
 from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
 from treadle.tools import Effect, Tool, ToolRegistry, tool
+from treadle.tools.dry import dry
 from treadle.tools.tool import active_trace
+
+if TYPE_CHECKING:
+    from treadle.tools.codemode import CodeModeLimits
+
+MakeCalls: TypeAlias = "Callable[[Sequence[ToolCall]], Awaitable[list[Message]]]"
 
 STEP_TIMEOUT = 900.0
 """Seconds for an agent as a step of a plan."""
@@ -45,6 +62,8 @@ class Agent:
     description: what the planner reads; the first line of the instructions by default.
     max_turns: model calls for one task.
     output_type: a type that pydantic knows, for structured answers.
+    code_mode: whether the model is given one tool in place of all, that runs a snippet of Python
+        which calls them; limits of a snippet in place of True. See `treadle.tools.codemode`.
     """
 
     def __init__(
@@ -58,6 +77,7 @@ class Agent:
         max_turns: int = 12,
         output_type: Any = None,
         deadlines: ModelDeadlines = DEFAULT_DEADLINES,
+        code_mode: bool | CodeModeLimits = False,
     ) -> None:
         if isinstance(model, str):
             raise ConfigError(
@@ -72,7 +92,8 @@ class Agent:
         self.max_turns = max_turns
         self.output_type = output_type
         self._output_adapter = None if output_type is None else adapter_for(output_type)
-        self._given = tuple(tools)
+        self._given = tuple(tools.values() if isinstance(tools, ToolRegistry) else tools)
+        self._code_mode = code_mode
         self._deadlines = deadlines
         self._caller = ToolCaller(SystemClock())
 
@@ -107,35 +128,47 @@ class Agent:
             raise ConfigError("agent_without_model", f"agent '{self.name}' needs a model")
         tools = self._tools(used)
         opening = [Message("system", self.instructions)] if self.instructions else []
-        messages = [*opening, *history, Message("user", task)]
-        specs = tuple(each.spec for each in tools.values())
-        calls = AgentCalls(tools, self._caller, approve)
-        more_to_come = bool(specs) or self._output_adapter is not None
-        usage = Usage()
-        for _ in range(self.max_turns):
-            request = ChatRequest(tuple(messages), tools=specs)
-            with unforeseen(whether=more_to_come):
-                reply = await call_model(used, request, purpose="agent", deadlines=self._deadlines)
-            usage += reply.usage
-            messages.append(Message("assistant", reply.text, tool_calls=reply.tool_calls))
-            if not reply.tool_calls:
-                return await self._answer(used, reply, messages, usage)
-            messages += await calls.make(reply.tool_calls)
+        taint = _taint_of(history)
+        messages = [*opening, *history, Message("user", task, taint=listed(taint.inputs))]
+        async with AsyncExitStack() as stack:
+            specs, make = await self._calling(tools, approve, stack, taint)
+            more_to_come = bool(specs) or self._output_adapter is not None
+            usage = Usage()
+            for _ in range(self.max_turns):
+                request = ChatRequest(tuple(messages), tools=specs)
+                with unforeseen(whether=more_to_come):
+                    reply = await call_model(
+                        used, request, purpose="agent", deadlines=self._deadlines
+                    )
+                usage += reply.usage
+                said = Message(
+                    "assistant",
+                    reply.text,
+                    tool_calls=reply.tool_calls,
+                    taint=listed(taint.labels),
+                )
+                messages.append(said)
+                if not reply.tool_calls:
+                    return await self._answer(used, reply, messages, usage)
+                messages += await make(reply.tool_calls)
         raise ModelError(
             "agent_turns_exhausted",
             f"agent '{self.name}' had no answer after {self.max_turns} turns; raise max_turns or "
             f"give it a smaller task",
         )
 
-    def as_tool(self, model: ChatModel | None) -> Tool:
-        """This agent as a tool with one argument, `task`; its effect is that of its tools."""
+    def as_tool(self, model: ChatModel | None, *, dry_run: bool = False) -> Tool:
+        """This agent as a tool with one argument, `task`; its effect is that of its tools.
+
+        dry_run: its tools are those of a dry run.
+        """
 
         async def work(task: str) -> Any:
             result = await self.run(task, model=model, approve=approved_with_the_plan)
             return result.output
 
         work.__annotations__["return"] = self.output_type or str
-        tools = self._tools(self.model or model)
+        tools = self._tools(self.model or model, dry_run)
         effect = max((each.effect for each in tools.values()), key=_severity, default=Effect.READ)
         if effect is Effect.PURE:
             effect = Effect.READ  # what a model says is never the same for certain
@@ -145,12 +178,34 @@ class Agent:
             effect=effect,
             timeout=STEP_TIMEOUT,
             calls_model=True,
+            guards_calls=True,
         )(work)
 
-    def _tools(self, model: ChatModel | None) -> ToolRegistry:
-        return ToolRegistry(
-            each.as_tool(model) if isinstance(each, Agent) else each for each in self._given
+    def _tools(self, model: ChatModel | None, dry_run: bool = False) -> ToolRegistry:
+        scope = current_scope()
+        is_dry = dry_run or (scope is not None and scope.dry_run)
+        tools = (
+            each.as_tool(model, dry_run=is_dry) if isinstance(each, Agent) else each
+            for each in self._given
         )
+        return ToolRegistry(map(dry, tools)) if is_dry else ToolRegistry(tools)
+
+    async def _calling(
+        self,
+        tools: ToolRegistry,
+        approve: Approve | None,
+        stack: AsyncExitStack,
+        taint: CallTaint,
+    ) -> tuple[tuple[FunctionSpec, ...], MakeCalls]:
+        """What the model is offered, and what makes the calls that it asks for."""
+        calls = AgentCalls(tools, self._caller, approve, taint)
+        if not self._code_mode or not tools:
+            return tuple(each.spec for each in tools.values()), calls.make
+        from treadle.agents.code_mode import CodeModeCalls
+
+        limits = None if isinstance(self._code_mode, bool) else self._code_mode
+        snippets = await stack.enter_async_context(CodeModeCalls(tools, calls, taint, limits))
+        return (snippets.spec,), snippets.make
 
     async def _answer(
         self, model: ChatModel, reply: ChatReply, messages: list[Message], usage: Usage
@@ -169,6 +224,16 @@ class Agent:
             deadlines=self._deadlines,
         )
         return AgentResult(reply.text, output, tuple(messages), usage + more)
+
+
+def _taint_of(history: Sequence[Message]) -> CallTaint:
+    """What an agent has read when it begins: its history, and the task of the call that it is."""
+    around = current_taint.get()
+    if around is None:
+        return CallTaint(labels_of(history))
+    # Whatever it reads, the call that it is has read.
+    around.add(labels_of(history))
+    return around
 
 
 def _severity(effect: Effect) -> int:

@@ -9,15 +9,22 @@ from treadle.agents.runs.scope import current_scope
 from treadle.core.errors import ToolError
 from treadle.core.events import ApprovalAnswered, PlanReady
 from treadle.core.program import Program
+from treadle.core.taint import CLEAN, Labels, in_words, listed
 from treadle.executor.approval import (
     ApprovalRequest,
     Approve,
     PendingCall,
     Reply,
     decisions_of,
-    needs_approval,
 )
-from treadle.executor.approval_policy import Ruling, Verdict, most_severe, policy_of
+from treadle.executor.approval_policy import (
+    UNTRUSTED,
+    Ruling,
+    Verdict,
+    default_ruling,
+    most_severe,
+    policy_of,
+)
 from treadle.executor.rulings import check_arguments, denied
 from treadle.tools import Tool
 
@@ -28,7 +35,11 @@ async def approved_with_the_plan(request: ApprovalRequest) -> bool:
 
 
 async def admitted(
-    wanted: Tool, arguments: dict[str, Any], approve: Approve | None, program: Program | None
+    wanted: Tool,
+    arguments: dict[str, Any],
+    approve: Approve | None,
+    program: Program | None,
+    labels: Labels = CLEAN,
 ) -> dict[str, Any]:
     """The arguments to call `wanted` with: these, or what a person puts in their place.
 
@@ -37,15 +48,22 @@ async def admitted(
     the approval of the agent's own step by a person counts.
 
     approve: decides on what asks; None when there is nobody to ask.
+    labels: the untrusted sources of what the agent's model has read. Where there are any, a call
+        with effects or into the open world asks: that the agent's step was approved is not enough,
+        for nobody knew then what it would read.
 
     Raises ToolError (`approval_needed`, `approval_denied`, `invalid_arguments`), RunError for a
     decision that is none, and whatever `approve` raises.
     """
     scope = current_scope()
     outer, own = policy_of(None if scope is None else scope.approve), policy_of(approve)
-    default = Ruling(Verdict.ASK if needs_approval(wanted) else Verdict.ALLOW, by_rule=False)
-    ruled = [each.ruling(wanted, arguments) for each in (outer, own) if each is not None]
-    ruling = most_severe(ruled) if ruled else default
+    untrusted = bool(labels) and wanted.is_sink
+    ruled = [
+        each.ruling(wanted, arguments, untrusted=untrusted)
+        for each in (outer, own)
+        if each is not None
+    ]
+    ruling = most_severe(ruled) if ruled else default_ruling(wanted, untrusted=untrusted)
     if ruling.verdict is Verdict.DENY:
         raise denied(ruling)
     if ruling.verdict is Verdict.ALLOW:
@@ -54,10 +72,12 @@ async def admitted(
     if of_run:
         if not ruling.by_rule:
             return arguments
-        approve = None if outer is None else outer.ask_with
-        if approve is None and _step_was_approved(program):
+        around = None if scope is None else scope.approve
+        approve = outer.ask_with if outer is not None else around if untrusted else None
+        if approve is None and not untrusted and _step_was_approved(program):
             return arguments
-    needed = ToolError("approval_needed", f"'{wanted.name}' changes things; nobody may agree here")
+    why = f"what it would be called with {in_words(labels)}" if untrusted else "it changes things"
+    needed = ToolError("approval_needed", f"'{wanted.name}': {why}; nobody may agree here")
     if approve is None:
         raise needed
     pending = PendingCall(
@@ -66,7 +86,8 @@ async def admitted(
         wanted.effect,
         arguments,
         resolved=True,
-        reason=ruling.reason,
+        reason=_reason(ruling, labels if untrusted else CLEAN),
+        taint=listed(labels) if untrusted else (),
         check=lambda edited: check_arguments(wanted, edited, outer or own),
     )
     run_id = "" if program is None else program.run_id
@@ -79,6 +100,12 @@ async def admitted(
         why = "" if decision.reason is None else f": {decision.reason}"
         raise ToolError("approval_denied", f"the call of '{wanted.name}' was not approved{why}")
     return arguments if decision.arguments is None else dict(decision.arguments)
+
+
+def _reason(ruling: Ruling, labels: Labels) -> str | None:
+    own = None if ruling.reason == UNTRUSTED else ruling.reason
+    shown = f"it {in_words(labels)}" if labels else None
+    return "; ".join(each for each in (own, shown) if each) or None
 
 
 async def _ask(approve: Approve, request: ApprovalRequest, program: Program | None) -> Reply:

@@ -31,6 +31,7 @@ from treadle.core.json_value import JsonValue
 from treadle.core.loop import run_bounded
 from treadle.core.prices import Price, PriceList
 from treadle.core.program import current_program
+from treadle.core.secrets import SecretProvider
 from treadle.core.settings import Settings
 from treadle.executor import Approve, RunResult
 from treadle.executor.calling import ToolCaller
@@ -71,6 +72,9 @@ class Runtime(RecordedRuns):
         journaled, else a temporary one, deleted by `aclose`.
     tracer: an OpenTelemetry Tracer that makes spans of what happens; see `treadle.telemetry`.
     capture_content: whether spans carry tasks, answers, arguments, results and error messages.
+    secrets: knows the values of secrets that tools name in their `scopes`; the environment by
+        default. See `treadle.tools.secrets`.
+    dry_run: whether nothing is to be changed: tools with effects are played by their mocks.
 
     Raises ConfigError for what cannot be used. Nothing is contacted before the first run.
     """
@@ -95,6 +99,8 @@ class Runtime(RecordedRuns):
         artifacts: Path | str | None = None,
         tracer: Tracer | None = None,
         capture_content: bool = False,
+        secrets: SecretProvider | None = None,
+        dry_run: bool = False,
         settings: Settings | None = None,
         clock: Clock | None = None,
         new_id: Callable[[], str] = new_run_id,
@@ -111,7 +117,11 @@ class Runtime(RecordedRuns):
         if not self.workspace.is_dir():
             raise ConfigError("bad_workspace", f"{self.workspace} is not a folder")
         self.tools = offered(
-            self.model, tools, workspace=self.workspace if builtins else None, hosts=allow_hosts
+            self.model,
+            tools,
+            workspace=self.workspace if builtins else None,
+            hosts=allow_hosts,
+            dry_run=dry_run,
         )
         """Everything that plans may call."""
         url = database if database is not None else self._settings.get("database_url")
@@ -146,6 +156,8 @@ class Runtime(RecordedRuns):
             approve=approve,
             tracing=self._tracing,
             prices=self.prices,
+            secrets=secrets,
+            dry_run=dry_run,
         )
         self._new_id = new_id
         self._running: set[RunStream] = set()

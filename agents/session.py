@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
@@ -23,7 +24,7 @@ from typing_extensions import TypedDict
 from treadle.agents.runs.pipeline import Pipeline, Stage
 from treadle.agents.runs.run_stream import RunStream
 from treadle.core.budget import Budget, BudgetMeter
-from treadle.core.chat import Message, Usage
+from treadle.core.chat import Message, Role, Usage
 from treadle.core.clock import SystemClock
 from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
 
 HISTORY = 24_000
 """Characters of the conversation that the planner is shown, the latest first."""
+
+
+_TAINT = "treadle_taint"
+"""Where a message of a checkpoint says which untrusted sources it has come from."""
 
 
 class SessionState(TypedDict):
@@ -254,7 +259,9 @@ class ChatSession:
             text = as_text(result.answer)
         else:
             text = f"({result.status}: {result.error})"
-        return {"messages": [AIMessage(text, id=result.run_id)]}
+        taint = list(result.taint)
+        kept = {"additional_kwargs": {_TAINT: taint}} if taint else {}
+        return {"messages": [AIMessage(text, id=result.run_id, **kept)]}
 
     def _run_of(self, state: SessionState) -> Pipeline:
         pipeline = self._live.get(state["run_id"])
@@ -270,7 +277,9 @@ def _next_stage(state: SessionState) -> str:
 def _plain(message: AnyMessage) -> Message:
     content = message.content
     text = content if isinstance(content, str) else as_text(content)  # type: ignore[arg-type]
-    return Message("user" if message.type == "human" else "assistant", text)
+    labels = message.additional_kwargs.get(_TAINT, ())
+    role: Role = "user" if message.type == "human" else "assistant"
+    return Message(role, text, taint=tuple(str(each) for each in labels))
 
 
 def _recent(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -281,7 +290,7 @@ def _recent(messages: Sequence[Message]) -> tuple[Message, ...]:
         if room < 0:
             if not kept:
                 # The very latest is too long by itself: its beginning says what it is about.
-                kept.append(Message(message.role, message.content[:HISTORY]))
+                kept.append(replace(message, content=message.content[:HISTORY]))
             break
         kept.append(message)
     return tuple(reversed(kept))

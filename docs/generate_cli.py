@@ -8,6 +8,7 @@ from pathlib import Path
 COMMANDS = (
     "run", "exec", "plan", "chat", "resume", "approve", "cancel", "pause", "undo",
     "runs", "show", "replay", "tools", "doctor",
+    "code", "sandbox", "mcp",
     "engine", "route", "sim",
 )  # fmt: skip
 OPENING = """# Command line

@@ -26,6 +26,7 @@ class PendingCall:
     for_each: whether there is one call for each item of a list. items: their arguments, where they
         are known; `arguments` stay in wire form then.
     reason: why a policy asks, where it says so.
+    taint: the untrusted sources that its arguments have come from, as labels.
     """
 
     step_id: str
@@ -38,6 +39,7 @@ class PendingCall:
     reason: str | None = None
     check: Callable[[Arguments], None] = field(default=_fits, repr=False, compare=False)
     """Raises TreadleError for arguments that cannot be put in place of these."""
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +148,10 @@ def check_edit(call: PendingCall, decision: Decision) -> None:
 
 
 def needs_approval(tool: Tool) -> bool:
-    """Whether a call of `tool` asks: everything that changes the world and cannot be undone."""
+    """Whether a call of `tool` asks, or is refused, by itself.
+
+    As the tool itself says; else everything that changes the world and cannot be undone.
+    """
+    if tool.approval is not None:
+        return tool.approval != "allow"
     return not tool.effect.repeatable and (tool.undo is None or tool.effect is Effect.IRREVERSIBLE)

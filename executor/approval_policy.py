@@ -41,6 +41,23 @@ class Ruling:
     by_rule: bool = True
 
 
+UNTRUSTED = "its arguments hold what came from an untrusted source"
+
+
+def default_ruling(tool: Tool, *, untrusted: bool = False) -> Ruling:
+    """What becomes of a call of `tool` that no rule is about.
+
+    untrusted: whether what came from an untrusted source would reach a tool that changes things,
+        or that takes it somewhere else.
+    """
+    if tool.approval == "deny":
+        return Ruling(Verdict.DENY, f"'{tool.name}' says itself that it is not to be called")
+    if untrusted:
+        return Ruling(Verdict.ASK, UNTRUSTED)
+    verdict = Verdict.ASK if needs_approval(tool) else Verdict.ALLOW
+    return Ruling(verdict, by_rule=tool.approval == "ask")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of a policy; `allow`, `ask` and `deny` make it.
@@ -48,6 +65,8 @@ class Rule:
     tools: names, `*` and `?` as in file names; none stands for all tools.
     effects: effect classes; none stands for all.
     when: about calls with these arguments only; None for all.
+    untrusted: about calls only whose arguments hold what came from an untrusted source, or only
+        about others; None for both, but allowing them takes an explicit True.
     """
 
     verdict: Verdict
@@ -55,9 +74,14 @@ class Rule:
     effects: tuple[Effect, ...] = ()
     when: Predicate | None = None
     reason: str | None = None
+    untrusted: bool | None = None
 
-    def is_about(self, tool: Tool) -> bool:
+    def is_about(self, tool: Tool, *, untrusted: bool = False) -> bool:
         """Whether calls of `tool` fall under the rule, as far as their arguments do."""
+        if self.untrusted is not None and self.untrusted is not untrusted:
+            return False
+        if untrusted and self.verdict is Verdict.ALLOW and not self.untrusted:
+            return False
         named = not self.tools or any(fnmatchcase(tool.name, each) for each in self.tools)
         return named and (not self.effects or tool.effect in self.effects)
 
@@ -66,9 +90,19 @@ Names: TypeAlias = str | Iterable[str] | None
 Effects: TypeAlias = Effect | str | Iterable[Effect | str] | None
 
 
-def allow(*, tool: Names = None, effect: Effects = None, when: Predicate | None = None) -> Rule:
-    """Calls that run without asking. See `deny` for the arguments."""
-    return _rule(Verdict.ALLOW, tool, effect, when, None)
+def allow(
+    *,
+    tool: Names = None,
+    effect: Effects = None,
+    when: Predicate | None = None,
+    untrusted: bool | None = None,
+) -> Rule:
+    """Calls that run without asking. See `deny` for the arguments.
+
+    Only a rule that says `untrusted=True` allows calls whose arguments hold what came from an
+    untrusted source; and none allows what a tool itself refuses, or asks for.
+    """
+    return _rule(Verdict.ALLOW, tool, effect, when, None, untrusted)
 
 
 def ask(
@@ -77,9 +111,10 @@ def ask(
     effect: Effects = None,
     when: Predicate | None = None,
     reason: str | None = None,
+    untrusted: bool | None = None,
 ) -> Rule:
     """Calls that a person must agree to; `reason` is shown. See `deny` for the other arguments."""
-    return _rule(Verdict.ASK, tool, effect, when, reason)
+    return _rule(Verdict.ASK, tool, effect, when, reason, untrusted)
 
 
 def deny(
@@ -88,6 +123,7 @@ def deny(
     effect: Effects = None,
     when: Predicate | None = None,
     reason: str | None = None,
+    untrusted: bool | None = None,
 ) -> Rule:
     """Calls that never happen, whoever agrees.
 
@@ -97,17 +133,22 @@ def deny(
         rule counts where it gives something true. Take `**_` for those that do not matter. Where
         it raises, the call asks at least.
     reason: what the error says.
+    untrusted: True for calls only whose arguments hold what came from an untrusted source, where
+        that would change things or leave for somewhere else; False for all others.
 
     Raises ConfigError (`bad_approval_rule`).
     """
-    return _rule(Verdict.DENY, tool, effect, when, reason)
+    return _rule(Verdict.DENY, tool, effect, when, reason, untrusted)
 
 
 class ApprovalPolicy:
     """Rules in their order; the first that is about a call decides on it.
 
     Where none is, a call asks that cannot be repeated and has no undo, or is irreversible; others
-    run. No plan and no model has a say: only the tool of a call and its arguments count.
+    run. Rules can be stricter than a tool's own `approval`, and not looser. What came from an
+    untrusted source asks before it reaches a call with effects, or one into the open world: only
+    `allow(..., untrusted=True)` lets it pass. No plan and no
+    model has a say: only the tool of a call, its arguments and their sources count.
 
     ask_with: who answers what asks; None where it waits for `RunStream.approve`, `Runtime.approve`
         or `treadle approve`.
@@ -137,23 +178,32 @@ class ApprovalPolicy:
         policy._around = around
         return policy
 
-    def ruling(self, tool: Tool, arguments: Mapping[str, JsonValue] | None) -> Ruling | None:
+    def ruling(
+        self,
+        tool: Tool,
+        arguments: Mapping[str, JsonValue] | None,
+        *,
+        untrusted: bool = False,
+    ) -> Ruling | None:
         """What is to become of a call of `tool`; None where that takes its arguments.
 
         arguments: resolved; None while they are not known.
+        untrusted: whether they hold what came from an untrusted source, and that matters.
 
         Raises ToolError (`invalid_arguments`) where a rule looks at arguments that do not fit.
         """
-        own = self._own_ruling(tool, arguments)
+        own = self._own_ruling(tool, arguments, untrusted)
         if own is None or self._around is None:
             return own
-        outer = self._around.ruling(tool, arguments)
+        outer = self._around.ruling(tool, arguments, untrusted=untrusted)
         return None if outer is None else most_severe((outer, own))
 
-    def _own_ruling(self, tool: Tool, arguments: Mapping[str, JsonValue] | None) -> Ruling | None:
+    def _own_ruling(
+        self, tool: Tool, arguments: Mapping[str, JsonValue] | None, untrusted: bool
+    ) -> Ruling | None:
         doubt: Ruling | None = None
         for rule in self.rules:
-            if not rule.is_about(tool):
+            if not rule.is_about(tool, untrusted=untrusted):
                 continue
             if rule.when is not None:
                 if arguments is None:
@@ -166,9 +216,9 @@ class ApprovalPolicy:
                     continue
                 if not holds:
                     continue
-            return most_severe((doubt, Ruling(rule.verdict, rule.reason)))
-        default = Verdict.ASK if needs_approval(tool) else Verdict.ALLOW
-        return most_severe((doubt, Ruling(default, by_rule=False)))
+            floor = None if tool.approval in (None, "allow") else default_ruling(tool)
+            return most_severe((doubt, Ruling(rule.verdict, rule.reason), floor))
+        return most_severe((doubt, default_ruling(tool, untrusted=untrusted)))
 
     async def __call__(self, request: ApprovalRequest) -> Reply:
         """Answer as `ask_with` does, and leave open what it does not; rules come before this."""
@@ -228,7 +278,12 @@ def _defaults(tool: Tool) -> dict[str, Any]:
 
 
 def _rule(
-    verdict: Verdict, tool: Names, effect: Effects, when: Predicate | None, reason: str | None
+    verdict: Verdict,
+    tool: Names,
+    effect: Effects,
+    when: Predicate | None,
+    reason: str | None,
+    untrusted: bool | None,
 ) -> Rule:
     tools = (tool,) if isinstance(tool, str) else tuple(tool or ())
     effects = (effect,) if isinstance(effect, str) else tuple(effect or ())
@@ -241,7 +296,9 @@ def _rule(
             raise _bad(f"'{each}' is no effect")
     if when is not None and (not callable(when) or inspect.iscoroutinefunction(when)):
         raise _bad("`when` is a plain function of the arguments of a call")
-    return Rule(verdict, tools, tuple(Effect(each) for each in effects), when, reason)
+    if untrusted not in (None, True, False):
+        raise _bad("`untrusted` is True, False or None")
+    return Rule(verdict, tools, tuple(Effect(each) for each in effects), when, reason, untrusted)
 
 
 def _bad(reason: str) -> ConfigError:

@@ -8,6 +8,7 @@ from treadle.core.errors import RunError, ToolError
 from treadle.core.event_log import EventLog
 from treadle.core.events import ApprovalAnswered, Payload
 from treadle.core.json_value import JsonValue
+from treadle.core.taint import in_words, listed
 from treadle.executor.approval import (
     Approve,
     Decision,
@@ -18,7 +19,7 @@ from treadle.executor.approval import (
     decisions_of,
     needs_approval,
 )
-from treadle.executor.approval_policy import Ruling, Verdict, policy_of
+from treadle.executor.approval_policy import UNTRUSTED, Ruling, Verdict, policy_of
 from treadle.executor.awaiting import subject
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph
@@ -56,7 +57,7 @@ class Approvals:
         self._plan: Plan | None = None
         self._noted: set[str] = set()
         policy = policy_of(approve)
-        self._rulings = Rulings(policy, inputs)
+        self._rulings = Rulings(policy, inputs, graph.taints)
         ask_with = approve if policy is None else policy.ask_with
         self._questions = Questions(log, artifacts, calls, ask_with, self._is_open, self._take)
 
@@ -99,13 +100,23 @@ class Approvals:
                 "approval_denied", "the call was not approved" + (f": {reason}" if reason else "")
             )
         if not self._questions.was_asked(step_id):
-            self._questions.add(self._shown(node, ruling), self._input_hash(node))
+            input_hash = self._input_hash(node)
+            if input_hash is not None:
+                self._decisions.inputs[step_id] = input_hash
+            self._questions.add(self._shown(node, ruling), input_hash)
         return True
 
     def _drop_outdated(self, node: Node) -> None:
         """A decision on a step that was shown with other inputs is none."""
         before = self._decisions.inputs.get(node.step.id)
-        if before is None or self._is_open(node.step.id):
+        if self._is_open(node.step.id):
+            return
+        if before is None and self._rulings.labels(node):
+            # It was agreed to before anybody knew that it would hold what is not trusted.
+            self._decisions.drop(node.step.id)
+            self._questions.withdraw(node.step.id)
+            return
+        if before is None:
             return
         if self._rulings.hash_of(node) != before:
             self._decisions.drop(node.step.id)
@@ -142,6 +153,7 @@ class Approvals:
         Where it takes inputs that are not there yet, `holds` decides, and asks.
         """
         self._plan = plan
+        self._rulings.foresee()
         asks: list[PendingCall] = []
         hashes: dict[str, str] = {}
         ruled: dict[Ruling, list[Node]] = {}
@@ -157,6 +169,7 @@ class Approvals:
                 asks.append(self._shown(node, ruling))
                 if (input_hash := self._input_hash(node)) is not None:
                     hashes[node.step.id] = input_hash
+                    self._decisions.inputs[node.step.id] = input_hash
         for ruling, nodes in ruled.items():
             self._note(nodes, ruling)
         self._questions.begin(plan, asks, hashes)
@@ -167,7 +180,8 @@ class Approvals:
         step_ids = tuple(
             node.step.id
             for node in nodes
-            if node.step.id not in self._noted and (not allowed or needs_approval(node.tool))
+            if node.step.id not in self._noted
+            and (not allowed or needs_approval(node.tool) or self._rulings.labels(node))
         )
         if step_ids and self._plan is not None:
             self._noted.update(step_ids)
@@ -299,6 +313,9 @@ class Approvals:
     def _shown(self, node: Node, ruling: Ruling) -> PendingCall:
         step, each = node.step, node.step.for_each is not None
         known = self._rulings.resolved(node)
+        labels = self._rulings.labels(node)
+        reasons = (ruling.reason if ruling.reason != UNTRUSTED or not labels else None,
+                   f"it {in_words(labels)}" if labels else None)  # fmt: skip
         return PendingCall(
             step.id,
             step.tool,
@@ -307,7 +324,8 @@ class Approvals:
             for_each=each,
             resolved=known is not None,
             items=tuple(known) if known and each else (),
-            reason=ruling.reason,
+            reason="; ".join(each for each in reasons if each) or None,
+            taint=listed(labels),
             check=lambda arguments: check_arguments(node.tool, arguments, self._rulings.policy),
         )
 

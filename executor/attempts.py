@@ -80,7 +80,7 @@ class Attempts:
         """
         node = call.node
         repeatable = node.tool.effect.repeatable
-        self._program.budget.reserve_step()
+        self._program.budget.reserve_step(node.tool.cost)
         arguments = self._inputs.arguments(node, call.index)
         node.state = State.RUNNING
         happened: JsonValue = None
@@ -163,6 +163,7 @@ class Attempts:
                 index=call.index,
                 version=call.node.version,
                 input_hash=hashed,
+                cost=call.node.tool.cost if call.index is None else None,
             ),
             # Nothing rests on it where the call can be repeated; where not, `durable` follows.
             soon=False,

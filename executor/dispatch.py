@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from treadle.core.errors import ToolError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.program import current_program
+from treadle.core.taint import CallTaint, current_taint
 from treadle.executor.attempts import Attempts, Made
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph
@@ -105,8 +106,13 @@ class Dispatch:
         while following is not None:
             call = following
             outside = current_program.set(self._attempts.program_of(call.node))
+            taint = CallTaint(self._graph.taints.of_arguments(call.node))
+            before = current_taint.set(taint)
             outcome = await self._made(call)
+            current_taint.reset(before)
             current_program.reset(outside)
+            call.gathered = taint.gathered
+            self._graph.taints.gather(call.node, taint)
             self._pumping = True  # the next call is for this task, before others are started
             try:
                 self.release(call)

@@ -50,6 +50,7 @@ class Execution:
     verdicts: what a person said of steps that are in doubt, by id.
     caller: makes the calls, under the limits that runs share; one of its own by default.
     call_counts: how many model calls steps make.
+    within: the id of the run, where it is part of another one.
     """
 
     def __init__(
@@ -64,8 +65,9 @@ class Execution:
         verdicts: Mapping[str, Verdict] | None = None,
         caller: ToolCaller | None = None,
         call_counts: CallCounts | None = None,
+        within: str | None = None,
     ) -> None:
-        self.graph = Graph(tools, program.log, durations)
+        self.graph = Graph(tools, program.log, durations, within)
         """The steps with their states."""
         self.cancelled = False
         """Whether the caller asked to cancel."""

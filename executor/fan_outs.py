@@ -10,6 +10,7 @@ from treadle.core.errors import ErrorInfo, ToolError
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, StepProgress, StepStarted
 from treadle.core.json_value import JsonValue
+from treadle.core.taint import listed
 from treadle.executor.graph import Graph, cancelled, error_value, is_over_budget
 from treadle.executor.node import Call, FanOut, Node, State
 from treadle.executor.ready import ReadyQueue
@@ -118,6 +119,8 @@ class FanOuts:
                 index=call.index,
                 output=payload,
                 error=error,
+                taint=listed(call.gathered) if call.gathered else (),
+                cost=node.tool.cost,
             ),
             durable=not node.tool.effect.repeatable,
         )

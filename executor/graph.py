@@ -14,10 +14,12 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, StepDropped, StepFinished, StepPlanned, StepStatus
 from treadle.core.json_value import JsonValue
+from treadle.core.taint import CLEAN, Labels, listed
 from treadle.executor.doubt_names import in_words, names_in_doubt
 from treadle.executor.history import Past
 from treadle.executor.node import FINAL, NOT_STARTED, Node, State
 from treadle.executor.stored import shown
+from treadle.executor.taints import Taints
 from treadle.planner.plan import Plan
 from treadle.planner.step import OnFailure, Step
 from treadle.tools import ToolRegistry
@@ -48,8 +50,15 @@ class Graph:
     answers_itself: set when the plan is complete and has its answer: nothing else will come.
     """
 
-    def __init__(self, tools: ToolRegistry, log: EventLog, durations: DurationSource) -> None:
+    def __init__(
+        self,
+        tools: ToolRegistry,
+        log: EventLog,
+        durations: DurationSource,
+        within: str | None = None,
+    ) -> None:
         self.nodes: dict[str, Node] = {}
+        self.taints = Taints(self.nodes, within)
         self.startable: deque[Node] = deque()
         self.stopping = False
         self.paused = False
@@ -66,10 +75,15 @@ class Graph:
         payload = Payload(step.recorded)
         self._log.append(
             StepPlanned(
-                step_id=step.id, tool=step.tool, needs=step.needs, step=payload, version=version
+                step_id=step.id,
+                tool=step.tool,
+                needs=step.needs,
+                step=payload,
+                version=version,
+                taint=listed(self.taints.author),
             )
         )
-        self._insert(step, version)
+        self._insert(step, version, author=self.taints.author)
 
     def restore(self, step: Step, past: Past, output: Kept) -> None:
         """Add a step as an earlier process has left it; what has ended stays so.
@@ -80,10 +94,12 @@ class Graph:
         if ended is None:
             if step.reads is not None and self.nodes[step.reads].state is not State.SUCCEEDED:
                 past.items.clear()  # of a stream that was cut short; it may bring others now
-            self._insert(step, past.version, past)
+            self._insert(step, past.version, past, author=past.author)
             return
         node = Node(step, self._tools.find(step.tool), ended, version=past.version, past=past)
         node.output, node.error = output, past.error
+        node.author, node.taint = past.author, past.taint
+        self.taints.take(node)
         self._set_outcome(node, over_budget=is_over_budget(past.error))
         if past.resolved:
             node.fatal = False
@@ -109,18 +125,26 @@ class Graph:
                 for need in step.needs:
                     self.nodes[need].dependents.append(kept[step.id])
             elif step.id in before and before[step.id].step == step:
-                self._insert(step, before[step.id].version, before[step.id].past)
+                was = before[step.id]
+                self._insert(step, was.version, was.past, author=was.author)
             else:
                 self.add(step, plan.version)
 
-    def _insert(self, step: Step, version: int = 1, past: Past | None = None) -> None:
-        node = Node(step, self._tools.find(step.tool), version=version, past=past)
+    def _insert(
+        self, step: Step, version: int = 1, past: Past | None = None, *, author: Labels = CLEAN
+    ) -> None:
+        node = Node(step, self._tools.find(step.tool), version=version, past=past, author=author)
+        if past is not None:
+            node.gathered = past.gathered
+        self.taints.take(node)
         node.rank = self._durations.expected_seconds(step.tool)
         self.nodes[step.id] = node
         self._unranked += 1
         blocker: Node | None = None
         # What has effects waits for the whole list: the rest of it may never come.
-        reads = step.reads if step.for_each is not None and node.tool.effect.repeatable else None
+        # So does a sink: what reaches it is looked at as a whole.
+        early = node.tool.effect.repeatable and not node.tool.is_sink
+        reads = step.reads if step.for_each is not None and early else None
         for need in step.needs:
             source = self.nodes[need]
             source.dependents.append(node)
@@ -179,12 +203,15 @@ class Graph:
         if node.hands_on and state is State.FAILED and error is not None:
             output = error_value(error)
         node.output = output
+        ran = state is State.SUCCEEDED or state is State.FAILED
+        labels = self.taints.end(node, failed=state is State.FAILED) if ran else CLEAN
         ended = self._log.append(
             StepFinished(
                 step_id=node.step.id,
                 status=_STATUS[state],
                 output=shown(output) if node.hands_on else None,
                 error=error,
+                taint=listed(labels) if labels else (),
             ),
             durable=not node.tool.effect.repeatable,
         )

@@ -30,6 +30,7 @@ from treadle.core.events import (
     ToolCalled,
     UndoFinished,
 )
+from treadle.core.taint import CLEAN, Labels
 from treadle.executor.approval import Decisions
 from treadle.planner.plan import Plan
 
@@ -44,6 +45,7 @@ class Past:
     open_calls: calls that began and have no end, by item, with the hash of their inputs.
     calls: the arguments of the calls that began, by item.
     resolved: it failed, and a patch has taken care of that.
+    author, gathered, taint: labels; see `Node`.
     """
 
     version: int = 1
@@ -56,10 +58,13 @@ class Past:
     calls: dict[int | None, Payload] = field(default_factory=dict)
     resolved: bool = False
     undone: set[int | None] = field(default_factory=set)
+    author: Labels = CLEAN
+    gathered: Labels = CLEAN
+    taint: Labels | None = None
 
     def reopen(self) -> None:
         """It is to run (again)."""
-        self.status = self.output = self.error = None
+        self.status = self.output = self.error = self.taint = None
 
 
 class History:
@@ -76,6 +81,10 @@ class History:
         self.usage = Usage()
         self.calls = 0
         """Step executions, as a budget counts them."""
+        self.cost = 0.0
+        """Money for calls of tools; that for models is in `usage`."""
+        self.author: Labels = CLEAN
+        """The labels of whoever wrote the plan as it is."""
         self.seconds = 0.0
         """Time in which a process worked on it."""
         self._since: float | None = None
@@ -104,11 +113,13 @@ class History:
                 past = self.steps[event.step_id]
                 past.items[event.index] = (event.output, event.error)
                 past.open_calls.pop(event.index, None)
+                past.gathered |= frozenset(event.taint)
                 self.calls += 1
+                self.cost += event.cost or 0.0
             case StepFinished():
                 self._finished(event)
             case StepPlanned():
-                self.steps[event.step_id] = Past(event.version)
+                self.steps[event.step_id] = Past(event.version, author=frozenset(event.taint))
             case StepDropped():
                 self.steps.pop(event.step_id, None)
             case StepRetrying():
@@ -119,9 +130,11 @@ class History:
                 self.usage += event.usage
             case ToolCalled():
                 self.calls += 1
+                self.cost += event.cost or 0.0
             case ChildRunFinished():
                 self.usage += event.usage
                 self.calls += event.calls
+                self.cost += event.cost
             case ApprovalRequested():
                 self.decisions.ask(event.step_ids, event.input_hashes)
             case ApprovalAnswered():
@@ -144,6 +157,7 @@ class History:
             case PlanReady():
                 self.plan = Plan.from_wire(event.plan.value)
                 self.fingerprints = event.fingerprints
+                self.author = frozenset(event.taint)
                 self.decisions = Decisions()  # they are bound to the plan's hash
                 if self._replanning:
                     # The planner has seen what failed; a patch by a person is no answer to it.
@@ -163,11 +177,14 @@ class History:
         if event.arguments is not None:
             past.open_calls[event.index] = event.input_hash
             past.calls[event.index] = event.arguments
-            self.calls += event.index is None
+            if event.index is None:
+                self.calls += 1
+                self.cost += event.cost or 0.0
 
     def _finished(self, event: StepFinished) -> None:
         past = self.steps[event.step_id]
         past.status, past.output, past.error = event.status, event.output, event.error
+        past.taint = frozenset(event.taint)
         if event.status not in ("cancelled", "waiting"):
             # Cut short is not ended: what a call with effects came to is open then.
             past.open_calls.clear()

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from treadle.core.errors import ErrorInfo
 from treadle.core.json_value import JsonValue
+from treadle.core.taint import CLEAN, Labels
 from treadle.executor.history import Past
 from treadle.planner.step import Step
 from treadle.tools import Tool
@@ -129,6 +130,12 @@ class Node:
     """What a person put in place of its arguments."""
     agreed: Mapping[int | None, str] | None = None
     """Hashes of the arguments, by item, that a policy or a person has seen; no others may run."""
+    author: Labels = CLEAN
+    """The labels of whoever wrote the step; see `treadle.core.taint`."""
+    gathered: Labels = CLEAN
+    """The labels of what its calls have read by themselves."""
+    taint: Labels | None = None
+    """The labels of its output, once that is there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -146,6 +153,8 @@ class Call:
     """It was cancelled because its time was up."""
     deadline: float = float("inf")
     """Loop time at which its time is up."""
+    gathered: Labels = CLEAN
+    """The labels of what it has read by itself."""
 
     @classmethod
     def next_of(cls, node: Node, index: int | None) -> Call:

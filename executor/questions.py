@@ -83,6 +83,10 @@ class Questions:
         """The calls that were asked about and are not decided on."""
         return [call for step_id, call in self._asked.items() if self._is_open(step_id)]
 
+    def withdraw(self, step_id: str) -> None:
+        """What was said about this step does not count any more; it may be asked about again."""
+        self._asked.pop(step_id, None)
+
     def was_asked(self, step_id: str) -> bool:
         """Whether somebody was asked about this step of the plan."""
         return step_id in self._asked
@@ -154,6 +158,8 @@ class Questions:
                 step_ids=tuple(call.step_id for call in calls),
                 arguments=shown(keep(self._artifacts, known)) if known else None,
                 input_hashes=dict(hashes) or None,
+                reasons={call.step_id: call.reason for call in calls if call.reason and call.taint}
+                or None,
             ),
             durable=True,
         )

@@ -70,6 +70,7 @@ class RunResult:
     steps: what became of each step, in the plan's order; read from the events when first asked for.
     usage: tokens and calls of the run, those of agents and of runs in its steps included.
     events: the record that everything else here is read from.
+    taint: the untrusted sources that the answer has come from, as labels.
     """
 
     run_id: str
@@ -80,6 +81,7 @@ class RunResult:
     error: ErrorInfo | None = None
     events: tuple[Event, ...] = ()
     output: Any = None
+    taint: tuple[str, ...] = ()
     _steps: tuple[StepResult, ...] | None = field(
         init=False, repr=False, compare=False, default=None
     )
@@ -110,6 +112,7 @@ class RunResult:
             error=fold.error,
             events=kept,
             output=output,
+            taint=fold.taint,
         )
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -124,6 +127,8 @@ class RunResult:
         }
         if self.error is not None:
             document["error"] = {**self.error.as_json()}
+        if self.taint:
+            document["untrusted"] = list(self.taint)
         return document
 
 
@@ -138,6 +143,7 @@ class _Fold:
         self.plan: Payload | None = None
         self.usage = Usage()
         self.error: ErrorInfo | None = None
+        self.taint: tuple[str, ...] = ()
         for event in events:
             if type(event) not in _OF_STEPS:
                 self._take(event)
@@ -154,6 +160,7 @@ class _Fold:
                 self.status = "waiting"
             case RunFinished():
                 self.status, self.answer, self.error = event.status, event.answer, event.error
+                self.taint = event.taint
 
 
 def _steps(events: Iterable[Event]) -> tuple[StepResult, ...]:

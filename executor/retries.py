@@ -10,8 +10,9 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import StepRetrying
 from treadle.executor.calls import RunningCalls
 from treadle.executor.graph import Graph
-from treadle.executor.node import Call
+from treadle.executor.node import Call, Node
 from treadle.executor.ready import ReadyQueue
+from treadle.tools.retry import ONCE, Retry
 
 
 class Retries:
@@ -35,7 +36,7 @@ class Retries:
         """Whether `call` is to be made again."""
         return (
             getattr(error, "retryable", False)
-            and call.attempt - call.first + 1 < call.node.step.retry.attempts
+            and call.attempt - call.first + 1 < _retry_of(call.node).attempts
             and call.node.tool.effect.repeatable
             and call.node.streamed is None  # its first items are in use
             and not self._graph.stopping
@@ -44,7 +45,7 @@ class Retries:
     def later(self, call: Call, error: ErrorInfo) -> None:
         """Make `call` again after the pause that its step asks for."""
         node, fan_out = call.node, call.node.fan_out
-        delay = node.step.retry.wait_before(call.attempt + 1)
+        delay = _retry_of(node).wait_before(call.attempt + 1)
         self._log.append(
             StepRetrying(
                 step_id=node.step.id,
@@ -62,3 +63,9 @@ class Retries:
                 self._pump()
 
         self._calls.start_timer(wait())
+
+
+def _retry_of(node: Node) -> Retry:
+    """What its step says; where that says nothing, what its tool does."""
+    said = node.step.retry
+    return said if said != ONCE or node.tool.retry is None else node.tool.retry

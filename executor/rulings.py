@@ -3,56 +3,91 @@
 from __future__ import annotations
 
 from treadle.core.errors import ToolError
+from treadle.core.taint import Labels
 from treadle.executor.approval import Arguments, needs_approval
-from treadle.executor.approval_policy import ApprovalPolicy, Ruling, Verdict, most_severe
+from treadle.executor.approval_policy import (
+    ApprovalPolicy,
+    Ruling,
+    Verdict,
+    default_ruling,
+    most_severe,
+)
 from treadle.executor.inputs import Inputs
 from treadle.executor.node import Node
 from treadle.executor.step_key import input_hash
+from treadle.executor.taints import Taints
 from treadle.planner.reference import references, resolve
 from treadle.tools import Tool
 
-_ALLOWED, _ASKS = Ruling(Verdict.ALLOW), Ruling(Verdict.ASK)
+_ALLOWED = Ruling(Verdict.ALLOW)
 _AGAIN = Ruling(Verdict.ASK, "another run has had this effect before")
 
 
 class Rulings:
     """Applies `policy` to steps; None stands for the rule that is there without any.
 
-    A fan-out gets the most severe ruling that one of its calls would get.
+    A fan-out gets the most severe ruling that one of its calls would get. What untrusted sources
+    have a part in is ruled on when it is known, and shown as it is.
     """
 
-    def __init__(self, policy: ApprovalPolicy | None, inputs: Inputs) -> None:
+    def __init__(self, policy: ApprovalPolicy | None, inputs: Inputs, taints: Taints) -> None:
         self.policy = policy
+        self._taints = taints
+        self._foreseen: frozenset[str] = frozenset()
         self.also: frozenset[str] = frozenset()
         """Steps that ask whatever the policy allows."""
         self._inputs = inputs
-        self._found: dict[str, Ruling] = {}
+        self._found: dict[tuple[str, bool], Ruling] = {}
 
     def forget(self, step_id: str | None = None) -> None:
         """The plan has changed, or the arguments of this step have."""
         if step_id is None:
             self._found.clear()
         else:
-            self._found.pop(step_id, None)
+            for tainted in (False, True):
+                self._found.pop((step_id, tainted), None)
+
+    def foresee(self) -> None:
+        """The plan is complete: whose arguments will carry labels is known, as far as it can be."""
+        self._foreseen = self._taints.foreseen()
+
+    def labels(self, node: Node) -> Labels:
+        """The labels of what would reach a sink with `node`; none where a person wrote it."""
+        if not node.tool.is_sink or node.edited is not None:
+            return frozenset()
+        return self._taints.of_arguments(node)
 
     def is_plain(self, node: Node) -> bool:
         """Whether nothing has to be looked at: the call runs."""
-        return self.policy is None and not self.also and not needs_approval(node.tool)
+        if self.policy is not None or self.also or needs_approval(node.tool):
+            return False
+        return not (node.tool.is_sink and (self._foresees(node) or self.labels(node)))
+
+    def _foresees(self, node: Node) -> bool:
+        return node.step.id in self._foreseen and node.edited is None
 
     def now(self, node: Node) -> Ruling:
         """What becomes of `node`, whose inputs are there.
 
         Raises ToolError for arguments that cannot be resolved or do not fit.
         """
-        found = self._of(node, known=True)
+        tainted = bool(self.labels(node))
+        if tainted:
+            self.hash_of(node)  # what is shown is what may run
+        found = self._of(node, known=True, tainted=tainted)
         assert found is not None
         return found
 
     def early(self, node: Node) -> Ruling | None:
         """What becomes of `node`; None where that takes inputs that are not there yet."""
+        if node.tool.is_sink and self._foresees(node) and node.unmet:
+            return None  # whoever is asked is to see what it has come to
         try:
             # A step that is held has its inputs.
-            return self._of(node, known=False)
+            tainted = not node.unmet and bool(self.labels(node))
+            if tainted:
+                self.hash_of(node)
+            return self._of(node, known=False, tainted=tainted)
         except ToolError:
             return None  # it fails with that when its turn comes
 
@@ -68,35 +103,36 @@ class Rulings:
         """The arguments of the calls of `node`, where a ruling has looked at them."""
         return None if node.agreed is None else list(self._inputs.calls(node).values())
 
-    def _of(self, node: Node, *, known: bool) -> Ruling | None:
-        found = self._found.get(node.step.id)
+    def _of(self, node: Node, *, known: bool, tainted: bool) -> Ruling | None:
+        found = self._found.get((node.step.id, tainted))
         if found is None:
-            found = self._rule(node, known)
+            found = self._rule(node, known, tainted)
             if found is None:
                 return None
             if node.step.id in self.also:
                 found = most_severe((found, _AGAIN))
-            self._found[node.step.id] = found
+            self._found[node.step.id, tainted] = found
         return found
 
-    def _rule(self, node: Node, known: bool) -> Ruling | None:
+    def _rule(self, node: Node, known: bool, tainted: bool) -> Ruling | None:
         policy, tool = self.policy, node.tool
         if policy is None:
-            return _ASKS if needs_approval(tool) else _ALLOWED
-        found = policy.ruling(tool, None)
+            return default_ruling(tool, untrusted=tainted)
+        found = policy.ruling(tool, None, untrusted=tainted)
         if found is not None:
             return found
         given = node.edited or _literal(node)
         if given is not None:
-            return policy.ruling(tool, given)
-        return self._rule_each(node, policy) if known else None
+            return policy.ruling(tool, given, untrusted=tainted)
+        return self._rule_each(node, policy, tainted) if known else None
 
-    def _rule_each(self, node: Node, policy: ApprovalPolicy) -> Ruling:
+    def _rule_each(self, node: Node, policy: ApprovalPolicy, tainted: bool) -> Ruling:
         self.hash_of(node)  # what is ruled on is what may run
         worst: Ruling | None = None
         for arguments in self._inputs.calls(node).values():
             try:
-                worst = most_severe((worst, policy.ruling(node.tool, arguments)))
+                found = policy.ruling(node.tool, arguments, untrusted=tainted)
+                worst = most_severe((worst, found))
             except ToolError:
                 if node.step.for_each is None:
                     raise

@@ -10,6 +10,7 @@ from treadle.core.errors import ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import UndoFinished, UndoStarted
 from treadle.core.json_value import JsonValue
+from treadle.core.secrets import SecretProvider
 from treadle.executor.history import History, Past
 from treadle.executor.step_key import StepKey
 from treadle.executor.stored import load, restored
@@ -54,10 +55,12 @@ async def undo(
     *,
     step_id: str | None = None,
     within: Within | None = None,
+    secrets: SecretProvider | None = None,
 ) -> list[Undone]:
     """Take back the effects of a run, the last first; or those of one step.
 
     within: takes back the runs that its steps have made.
+    secrets: knows the values of secrets; None for what the run has, or the environment.
 
     Each is journaled before and after. What was taken back already is left alone; what cannot be
     taken back is reported, and the rest goes on. A crash in the middle may call an `undo` again
@@ -87,7 +90,7 @@ async def undo(
                 continue
         if not tool.effect.repeatable:
             for index in _effects(past):
-                outcomes.append(await _take_back(step, index, past, tool, log, artifacts))
+                outcomes.append(await _take_back(step, index, past, tool, log, artifacts, secrets))
     return outcomes
 
 
@@ -129,6 +132,7 @@ async def _take_back(
     tool: Tool,
     log: EventLog,
     artifacts: ArtifactStore,
+    secrets: SecretProvider | None,
 ) -> Undone:
     error: ErrorInfo | None = None
     log.append(UndoStarted(step_id=step.id, index=index), durable=True)
@@ -142,7 +146,7 @@ async def _take_back(
         payload = past.output if index is None else past.items[index][0]
         result = load(artifacts, restored(artifacts, payload))
         await log.durable()
-        await tool.compensate(result, arguments)
+        await tool.compensate(result, arguments, secrets=secrets)
     except TreadleError as failure:
         error = ErrorInfo.of(failure, step.id)
     log.append(UndoFinished(step_id=step.id, index=index, error=error), durable=True)

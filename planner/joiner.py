@@ -21,6 +21,7 @@ from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts, describe_tools
 from treadle.planner.schema import decision_schema
+from treadle.planner.shown_tools import MOST_SHOWN, ShownTools
 from treadle.planner.step import OnFailure
 from treadle.tools import ToolRegistry
 
@@ -96,6 +97,7 @@ class Joiner:
     """Asks a model what follows from the outputs.
 
     max_repairs: how often the model is asked again to mend a malformed decision.
+    most_tools: how many tools it is shown, as in `LLMPlanner`; those of the plan in any case.
     """
 
     def __init__(
@@ -104,11 +106,13 @@ class Joiner:
         prompts: Prompts,
         *,
         max_repairs: int = 2,
+        most_tools: int = MOST_SHOWN,
         deadlines: ModelDeadlines = DEFAULT_DEADLINES,
     ) -> None:
         self._model = model
         self._prompts = prompts
         self._max_repairs = max_repairs
+        self._shown = ShownTools(most_tools)
         self._deadlines = deadlines
 
     async def decide(
@@ -131,12 +135,13 @@ class Joiner:
 
         Raises ModelError (`model_malformed_reply` after all repairs, and the model's own).
         """
+        shown = self._shown.of(tools, [task], [step.tool for step in plan.steps])
         messages = [
-            Message("system", self._prompts.fill("decide", tools=describe_tools(tools))),
+            Message("system", self._prompts.fill("decide", tools=describe_tools(shown))),
             *history,
             Message("user", self._observed(task, observations, remaining)),
         ]
-        schema = ResponseSchema("decision", decision_schema(tools))
+        schema = ResponseSchema("decision", decision_schema(shown))
         reader = _AnswerReader(on_answer)
         for attempt in range(1, self._max_repairs + 2):
             text = await self._ask(ChatRequest(tuple(messages), response_schema=schema), reader)

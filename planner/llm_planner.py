@@ -15,6 +15,7 @@ from treadle.planner.builder import PlanBuilder, Problem
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts, describe_tools
 from treadle.planner.schema import plan_schema
+from treadle.planner.shown_tools import MOST_SHOWN, ShownTools
 from treadle.planner.step import OnFailure, Step
 from treadle.planner.stream import PlanStream, StepText
 from treadle.tools import ToolRegistry
@@ -23,6 +24,7 @@ MAX_TASK = 200_000
 """Characters that a task may have."""
 
 _TAIL = 4_000  # characters read behind the plan's end, to notice a second plan
+_RECENT = 2  # earlier tasks of a conversation that have a say in which tools are shown
 _SHOWN = 20_000  # characters of a broken reply that the model is shown again
 
 Planned: TypeAlias = Step | Plan
@@ -32,6 +34,7 @@ class LLMPlanner:
     """Asks a model for plans.
 
     max_repairs: how often the model is asked again to mend what it wrote, per plan.
+    most_tools: how many tools it is shown; of more those that fit the task. Every tool may be used.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class LLMPlanner:
         prompts: Prompts,
         *,
         max_repairs: int = 2,
+        most_tools: int = MOST_SHOWN,
         deadlines: ModelDeadlines = DEFAULT_DEADLINES,
     ) -> None:
         self._model = model
         self._prompts = prompts
         self._max_repairs = max_repairs
+        self._shown = ShownTools(most_tools)
         self._deadlines = deadlines
 
     async def stream(
@@ -57,8 +62,11 @@ class LLMPlanner:
         """
         check_task(task)
         builder = PlanBuilder(tools, OnFailure.REPLAN)
-        messages = [*self._opening(tools), *history, Message("user", task)]
-        schema = ResponseSchema("plan", plan_schema(tools))
+        # What was asked before comes along: "the same for Paris" names no tool.
+        asked = [each.content for each in history if each.role == "user"]
+        shown = self._shown.of(tools, [task, *asked[-_RECENT:]])
+        messages = [*self._opening(shown), *history, Message("user", task)]
+        schema = ResponseSchema("plan", plan_schema(shown))
         purpose = "plan"
         for attempt in range(1, self._max_repairs + 2):
             reply = _Reply()

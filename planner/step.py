@@ -22,6 +22,9 @@ from treadle.planner.reference import (
     references,
     to_wire,
 )
+from treadle.tools.retry import ONCE, Retry
+
+__all__ = ["ITEM_NAMES", "MAX_TEXT", "OnFailure", "Retry", "Step"]
 
 ITEM_NAMES = frozenset({"item", "index"})
 """What `${item}` and `${index}` stand for inside a fan-out; no step may have these ids."""
@@ -51,24 +54,6 @@ class OnFailure(StrEnum):
     REPLAN = "replan"
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and when a failed step is tried again.
-
-    attempts: calls in all, the first included.
-    delay: seconds before the second attempt; doubled for each further one, up to `max_delay`.
-    Effects that are not repeatable are never tried again, whatever this says.
-    """
-
-    attempts: int = 1
-    delay: float = 0.5
-    max_delay: float = 30.0
-
-    def wait_before(self, attempt: int) -> float:
-        """Seconds to wait before `attempt` (2 is the first retry)."""
-        return float(min(self.delay * 2.0 ** min(attempt - 2, 60), self.max_delay))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """One node of the DAG; immutable. Build it with `Step.from_wire` or `make_step`.
@@ -91,7 +76,7 @@ class Step:
     for_each: Parsed | None = None
     note: str | None = None
     timeout: float | None = None
-    retry: Retry = Retry()
+    retry: Retry = ONCE
     on_failure: OnFailure = OnFailure.FAIL
     needs: tuple[str, ...] = field(init=False)
     """The steps whose end this one waits for, in order of mention."""
@@ -140,7 +125,7 @@ class Step:
             document["note"] = self.note
         if self.timeout is not None:
             document["timeout"] = self.timeout
-        if self.retry != Retry():
+        if self.retry != ONCE:
             document["retry"] = {
                 "attempts": self.retry.attempts,
                 "delay": self.retry.delay,
@@ -254,7 +239,7 @@ def _read_timeout(value: Any) -> float | None:
 
 def _read_retry(value: Any) -> Retry:
     if value is None:
-        return Retry()
+        return ONCE
     if isinstance(value, int) and not isinstance(value, bool):
         value = {"attempts": value}
     if not isinstance(value, dict) or value.keys() - {"attempts", "delay", "max_delay"}:
@@ -262,7 +247,7 @@ def _read_retry(value: Any) -> Retry:
     attempts = value.get("attempts", 1)
     if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 100:
         raise PlanError("bad_step", "'retry.attempts' must be a whole number from 1 to 100")
-    standard = Retry()
+    standard = ONCE
     return Retry(
         attempts,
         _positive("retry.delay", value.get("delay", standard.delay)),

@@ -37,6 +37,12 @@ def test_agents() -> None:
     ]
 
 
+def test_code_agent() -> None:
+    printed = output_of("code_agent.py")
+    assert "passed: 2 of 2 tests" in printed
+    assert "2 attempts" in printed
+
+
 @pytest.fixture
 def service() -> Iterator[TestClient]:
     with TestClient(app) as client:

@@ -4,6 +4,19 @@ from treadle.tools.decorator import tool
 from treadle.tools.effect import Effect
 from treadle.tools.limits import CircuitBreaker, RateLimit
 from treadle.tools.registry import ToolRegistry
+from treadle.tools.retrieval.index import ToolIndex
+from treadle.tools.retry import Retry
+from treadle.tools.secrets import Secret
 from treadle.tools.tool import Tool
 
-__all__ = ["CircuitBreaker", "Effect", "RateLimit", "Tool", "ToolRegistry", "tool"]
+__all__ = [
+    "CircuitBreaker",
+    "Effect",
+    "RateLimit",
+    "Retry",
+    "Secret",
+    "Tool",
+    "ToolIndex",
+    "ToolRegistry",
+    "tool",
+]

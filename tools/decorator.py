@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 from treadle.core.errors import ConfigError
 from treadle.core.ids import TOOL_NAME
+from treadle.tools.declared import Approval
 from treadle.tools.effect import Effect
 from treadle.tools.limits import CircuitBreaker, RateLimit
+from treadle.tools.retry import Retry
+from treadle.tools.secrets import Secret, scopes_of
 from treadle.tools.signature import described, signature_of
 from treadle.tools.tool import Tool
 from treadle.tools.undoing import check_undoing, is_async
@@ -34,6 +37,17 @@ def tool(
     circuit: CircuitBreaker | None = None,
     hedge: float | None = None,
     cache: float | None = None,
+    open_world: bool = False,
+    untrusted: bool | None = None,
+    sanitizes: bool = False,
+    guards_calls: bool = False,
+    scopes: str | Iterable[str | Secret] = (),
+    cost: float | None = None,
+    retry: Retry | int | None = None,
+    result_size: int | None = None,
+    mock: Callable[..., object] | None = None,
+    verify: Callable[..., object] | None = None,
+    approval: Approval | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -54,6 +68,17 @@ def tool(
     circuit: CircuitBreaker | None = None,
     hedge: float | None = None,
     cache: float | None = None,
+    open_world: bool = False,
+    untrusted: bool | None = None,
+    sanitizes: bool = False,
+    guards_calls: bool = False,
+    scopes: str | Iterable[str | Secret] = (),
+    cost: float | None = None,
+    retry: Retry | int | None = None,
+    result_size: int | None = None,
+    mock: Callable[..., object] | None = None,
+    verify: Callable[..., object] | None = None,
+    approval: Approval | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function, sync or async, a Tool.
 
@@ -78,6 +103,20 @@ def tool(
         the first success counts. For pure and read tools.
     cache: seconds for which a result may be used again; identical calls at the same time share
         one. For pure tools.
+    open_world: whether a call reaches somebody who is not trusted (the internet, a mailbox): what
+        it gives is labelled, and what is labelled does not reach it without approval.
+    untrusted: whether what it gives is labelled, where that is not what `open_world` says.
+    sanitizes: whether what it gives is clean whatever it was made from; for types without text.
+    guards_calls: whether it makes calls that are each looked at by themselves, as an agent's are.
+    scopes: names of the secrets that a call may reveal; see `Secret`.
+    cost: money for one call; counts in `Budget(cost)`.
+    retry: how often a call that failed is made again where its step says nothing; a Retry, or a
+        number of attempts. For pure and read tools.
+    result_size: bytes of JSON that a result may have; a larger one fails with `result_too_large`.
+    mock: stands in for the function under `Runtime(dry_run=True)`.
+    verify: whether a result counts, sync or async: `verify(result, **arguments)`. Where it gives
+        False the call fails, and is taken back where there is an undo.
+    approval: "allow", "ask" or "deny", where no rule of a policy is stricter.
 
     Raises ConfigError (`bad_tool`) for what cannot be described to a model.
     """
@@ -126,6 +165,17 @@ def tool(
             circuit=circuit,
             hedge=hedge,
             cache=cache,
+            open_world=open_world,
+            untrusted=untrusted,
+            sanitizes=sanitizes,
+            guards_calls=guards_calls,
+            scopes=scopes_of(tool_name, scopes),
+            cost=cost,
+            retry=Retry(retry) if isinstance(retry, int) else retry,
+            result_size=result_size,
+            mock=mock,
+            verify=verify,
+            approval=approval,
         )
 
     return make if function is None else make(function)

@@ -13,10 +13,10 @@ from treadle.core.json_value import JsonValue, canonical_json
 
 def fingerprint_of(described: JsonValue, function: Callable[..., object]) -> str:
     """Hex sha256 of a description and of the code of `function`."""
-    return hashlib.sha256(canonical_json([described, _code_of(function)])).hexdigest()
+    return hashlib.sha256(canonical_json([described, code_of(function)])).hexdigest()
 
 
-def _code_of(function: Callable[..., object]) -> str:
+def code_of(function: Callable[..., object]) -> str:
     """The source text of `function`, or its compiled code where there is no source."""
     while isinstance(function, functools.partial):
         function = function.func

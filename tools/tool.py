@@ -15,10 +15,16 @@ from weakref import WeakKeyDictionary
 from treadle.core.chat import FunctionSpec
 from treadle.core.errors import ToolError, TreadleError
 from treadle.core.json_value import JsonSchema, JsonValue
+from treadle.core.program import current_program
+from treadle.core.secrets import SecretProvider, any_known, redact_error, redacted
 from treadle.core.threads import run_in_thread
+from treadle.tools.declared import Approval, check_declared
 from treadle.tools.effect import Effect
-from treadle.tools.fingerprint import fingerprint_of
+from treadle.tools.fingerprint import code_of, fingerprint_of
 from treadle.tools.limits import CircuitBreaker, RateLimit, check_limits
+from treadle.tools.results import check_size, check_verified
+from treadle.tools.retry import Retry
+from treadle.tools.secrets import granted
 from treadle.tools.signature import IDEMPOTENCY_KEY, Signature
 from treadle.tools.streaming import TakeItem, collected
 from treadle.tools.undoing import bounded, is_async
@@ -51,6 +57,20 @@ class Tool:
     circuit: after how many failures in a row it is left alone, None for never.
     hedge: seconds after which a second identical call starts beside a first that takes long.
     cache: seconds for which a result may be used again, and identical calls share one.
+    open_world: whether a call reaches somebody who is not trusted: what it gives is labelled, and
+        labelled arguments do not reach it without approval. See docs/tools.md.
+    untrusted: whether what it gives is labelled; None for what `open_world` says.
+    sanitizes: whether what it gives is clean whatever it was made from; for outputs without text.
+    guards_calls: whether each call that it makes is looked at by itself (agents, nested runs).
+    scopes: names of the secrets that a call may reveal; see `Secret`.
+    cost: money for one call, in the currency of the prices.
+    retry: what a step has that says nothing of retries; for pure and read tools.
+    result_size: bytes of JSON that a result may have; None for any size.
+    mock: stands in for the function in a dry run, with the same arguments.
+    verify: whether a result counts, as `verify(result, **arguments)`; False, or an error, fails
+        the call, and takes it back where there is an undo.
+    approval: what becomes of calls where no rule is stricter; None for what the effect says.
+    identity: what the code alone does not tell of an imported tool; part of the fingerprint.
 
     What guards calls (`rate` to `cache`) is the runtime's to keep; `call` makes the bare call.
     Raises ConfigError (`bad_tool`) for a guard that the effect forbids.
@@ -74,8 +94,21 @@ class Tool:
     circuit: CircuitBreaker | None = None
     hedge: float | None = None
     cache: float | None = None
+    open_world: bool = False
+    untrusted: bool | None = None
+    sanitizes: bool = False
+    guards_calls: bool = False
+    scopes: tuple[str, ...] = ()
+    cost: float | None = None
+    retry: Retry | None = None
+    result_size: int | None = None
+    mock: Callable[..., object] | None = None
+    verify: Callable[..., object] | None = None
+    approval: Approval | None = None
+    identity: str = ""
 
     def __post_init__(self) -> None:
+        check_declared(self)
         check_limits(
             self.name,
             self.effect,
@@ -96,6 +129,18 @@ class Tool:
         return self.signature.returns
 
     @property
+    def gives_untrusted(self) -> bool:
+        """Whether what it gives is labelled, whatever it was given."""
+        return not self.sanitizes and (
+            self.open_world if self.untrusted is None else self.untrusted
+        )
+
+    @property
+    def is_sink(self) -> bool:
+        """Whether labelled arguments may not reach it without approval."""
+        return (self.open_world or not self.effect.repeatable) and not self.guards_calls
+
+    @property
     def spec(self) -> FunctionSpec:
         """The tool as a model sees it."""
         return FunctionSpec(self.name, self.description, self.parameters)
@@ -113,9 +158,24 @@ class Tool:
                 self.idempotent,
                 self.undo is not None,
                 self.reconcile is not None,
+                *self._declared(),
             ]
             found = _fingerprints[self] = fingerprint_of(described, self.function)
         return found
+
+    def _declared(self) -> list[JsonValue]:
+        """What else makes it another tool, where it is said at all: old fingerprints stay."""
+        said: dict[str, JsonValue] = {
+            "open_world": self.open_world,
+            "untrusted": self.gives_untrusted != self.open_world,
+            "sanitizes": self.sanitizes,
+            "scopes": list(self.scopes),
+            "approval": self.approval,
+            "identity": self.identity,
+            "verify": None if self.verify is None else code_of(self.verify),
+        }
+        kept: dict[str, JsonValue] = {name: value for name, value in said.items() if value}
+        return [kept] if kept else []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         trace = active_trace.get()
@@ -147,20 +207,77 @@ class Tool:
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
+        if self.scopes or any_known():
+            return await self._kept_secret(checked, take, seconds)
+        if self.verify is not None:
+            return await self._verified(checked, take, seconds)
+        return await self._made(checked, take, seconds)
+
+    async def _made(
+        self, checked: dict[str, object], take: TakeItem | None, seconds: float
+    ) -> JsonValue:
         if seconds == inf:
             result = await self._invoke(checked, take)
         else:
             result = await self._bounded(checked, take, seconds)
         if self.signature.streams:
-            return cast(JsonValue, result)  # its items were checked one by one
-        return self.signature.output(self.name, result)
+            output = cast(JsonValue, result)  # its items were checked one by one
+        else:
+            output = self.signature.output(self.name, result)
+        if self.result_size is not None:
+            check_size(self.name, output, self.result_size)
+        return output
+
+    async def _verified(
+        self, checked: dict[str, object], take: TakeItem | None, seconds: float
+    ) -> JsonValue:
+        """A call whose result counts only if its check says so."""
+        assert self.verify is not None
+        arguments = {name: value for name, value in checked.items() if name != IDEMPOTENCY_KEY}
+        output = await self._made(checked, take, seconds)
+        try:
+            await check_verified(self.name, self.verify, output, arguments, self.timeout)
+        except ToolError as error:
+            if self.undo is None:
+                raise
+            try:
+                await self.compensate(output, arguments)
+            except ToolError as failure:
+                message = f"{error.message}; and it could not be taken back: {failure.message}"
+                raise ToolError(error.code, message) from error
+            message = f"{error.message}; it was taken back"
+            raise ToolError(error.code, message, retryable=error.retryable) from error
+        return output
+
+    async def _kept_secret(
+        self, checked: dict[str, object], take: TakeItem | None, seconds: float
+    ) -> JsonValue:
+        """A call that may see secrets; none of them leaves it."""
+        work = self._made if self.verify is None else self._verified
+        give = None if take is None else partial(_give_redacted, take)
+        try:
+            with granted(self.name, self.scopes, self._secrets()):
+                return redacted(await work(checked, give, seconds))
+        except TreadleError as error:
+            redact_error(error)
+            raise
+
+    def _secrets(self) -> SecretProvider | None:
+        program = current_program.get()
+        return None if program is None else program.secrets
 
     async def compensate(
-        self, result: JsonValue, arguments: Mapping[str, Any], *, timeout: float | None = None
+        self,
+        result: JsonValue,
+        arguments: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        secrets: SecretProvider | None = None,
     ) -> None:
         """Take back a call that was made with `arguments` and gave `result`.
 
         timeout: seconds, in place of the tool's own.
+        secrets: knows their values; None for what the run around it has, or the environment.
 
         Raises ToolError: `not_undoable`, `invalid_arguments`, `undo_failed` for any foreign
         exception or no end in time, or the code of the tool's undo.
@@ -168,13 +285,27 @@ class Tool:
         if self.undo is None:
             raise ToolError("not_undoable", f"'{self.name}' cannot be undone; do it by hand")
         checked = self.signature.check(self.name, arguments)
-        await bounded(
+        await self._beside(
             partial(self.undo, result, **checked),
+            secrets,
             asynchronous=is_async(self.undo),
             seconds=timeout or self.timeout or DEFAULT_TIMEOUT,
             code="undo_failed",
             title=f"undoing '{self.name}'",
         )
+
+    async def _beside(
+        self, call: Callable[[], object], secrets: SecretProvider | None, **how: Any
+    ) -> Any:
+        """What belongs to the tool beside its function; it may see the same secrets."""
+        if not self.scopes:
+            return await bounded(call, **how)
+        try:
+            with granted(self.name, self.scopes, secrets or self._secrets()):
+                return await bounded(call, **how)
+        except TreadleError as error:
+            redact_error(error)
+            raise
 
     async def reconciled(
         self, arguments: Mapping[str, Any], *, timeout: float | None = None
@@ -191,14 +322,15 @@ class Tool:
                 "not_reconcilable", f"'{self.name}' cannot tell whether a call happened; look at it"
             )
         checked = self.signature.check(self.name, arguments)
-        found = await bounded(
+        found = await self._beside(
             partial(self.reconcile, **checked),
+            None,
             asynchronous=is_async(self.reconcile),
             seconds=timeout or self.timeout or DEFAULT_TIMEOUT,
             code="reconcile_failed",
             title=f"reconciling '{self.name}'",
         )
-        return None if found is None else self.signature.output(self.name, found)
+        return None if found is None else redacted(self.signature.output(self.name, found))
 
     async def _bounded(
         self, arguments: dict[str, object], take: TakeItem | None, seconds: float
@@ -242,6 +374,10 @@ def timed_out(name: str, seconds: float) -> ToolError:
         f"'{name}' took more than {seconds:g} s; give it a longer timeout or less to do",
         retryable=True,
     )
+
+
+def _give_redacted(take: TakeItem, item: JsonValue) -> None:
+    take(redacted(item))
 
 
 # Beside the tools, which are frozen; reading source files is for those who ask.

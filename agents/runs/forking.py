@@ -9,6 +9,7 @@ from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, PlanningStarted, PlanReady, StepFinished, StepPlanned
 from treadle.core.json_value import JsonValue
+from treadle.core.taint import listed
 from treadle.executor.history import History
 from treadle.planner.check import check_plan
 from treadle.planner.plan import Plan
@@ -41,6 +42,7 @@ class Fork:
                 StepPlanned(
                     step_id=step.id, tool=step.tool, needs=step.needs,
                     step=Payload(step.wire()), version=history.steps[step.id].version,
+                    taint=listed(history.steps[step.id].author),
                 )
             )  # fmt: skip
         kept = [step.id for step in plan.steps if step.id not in set(self.anew)]
@@ -55,6 +57,7 @@ class Fork:
                 version=plan.version,
                 plan=Payload(plan.wire()),
                 fingerprints={name: tools.find(name).fingerprint for name in names},
+                taint=listed(history.author),
             )
         )
         self._record_ends(log, [step_id for step_id in kept if step_id not in resolved])
@@ -64,7 +67,11 @@ class Fork:
             past = self.history.steps[step_id]
             assert past.status is not None
             ended = StepFinished(
-                step_id=step_id, status=past.status, output=past.output, error=past.error
+                step_id=step_id,
+                status=past.status,
+                output=past.output,
+                error=past.error,
+                taint=listed(past.taint or ()),
             )
             log.append(ended, durable=True)
 

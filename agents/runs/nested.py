@@ -194,6 +194,7 @@ def nested_tool(
         effect=effect,
         timeout=timeout or TIMEOUT,
         calls_model=plan is None,
+        guards_calls=True,
         undo=runs.take_back if lasting else None,
         # A call with the same key goes on with the run that it names.
         idempotent=lasting,

@@ -9,6 +9,7 @@ from treadle.agents.agent import Agent
 from treadle.core.chat import ChatModel
 from treadle.tools import Tool, ToolRegistry
 from treadle.tools.builtin import builtin_tools
+from treadle.tools.dry import dry
 
 
 def offered(
@@ -17,14 +18,20 @@ def offered(
     *,
     workspace: Path | None,
     hosts: Sequence[str],
+    dry_run: bool = False,
 ) -> ToolRegistry:
     """The built-in tools, and those that were given; agents become tools.
 
     workspace: the folder that built-in tools see; None for none of them. hosts: those that they
         may contact.
+    dry_run: whether they are to change nothing.
 
     Raises ConfigError (`duplicate_tool`, `bad_tool`).
     """
-    own = (each.as_tool(model) if isinstance(each, Agent) else each for each in given)
+    given = given.values() if isinstance(given, ToolRegistry) else given
+    own = (
+        each.as_tool(model, dry_run=dry_run) if isinstance(each, Agent) else each for each in given
+    )
     included = () if workspace is None else builtin_tools(workspace, allow_hosts=hosts, model=model)
-    return ToolRegistry([*included, *own])
+    tools = ToolRegistry([*included, *own])
+    return ToolRegistry(map(dry, tools.values())) if dry_run else tools

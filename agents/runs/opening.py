@@ -21,6 +21,7 @@ from treadle.core.durations import DurationSource
 from treadle.core.event_log import EventLog
 from treadle.core.prices import NO_PRICES, PriceList
 from treadle.core.program import Program
+from treadle.core.secrets import SecretProvider
 from treadle.executor import Approve, Execution
 from treadle.executor.approval_policy import joined
 from treadle.executor.calling import ToolCaller
@@ -63,6 +64,8 @@ class Opening:
     prices: PriceList = NO_PRICES
     call_counts: CallCounts = field(default_factory=CallCounts)
     ends: ProgramEnds = field(default_factory=ProgramEnds)
+    secrets: SecretProvider | None = field(default=None, repr=False)
+    dry_run: bool = False
 
     def pipeline(
         self, task: str | Plan, log: EventLog, options: RunOptions, origin: Origin
@@ -87,18 +90,23 @@ class Opening:
             caller=self.caller,
             durations=self.durations,
             ends=self.ends,
+            dry_run=self.dry_run,
         )
         if scope.tracing is not None:
             scope.tracing.watch(log)
-        program = ScopedProgram(log.run_id, meter, log, scope=scope)
+        outside = None if outer is None else outer.secrets
+        secrets = self.secrets if self.secrets is not None else outside
+        program = ScopedProgram(log.run_id, meter, log, secrets=secrets, scope=scope)
         return Pipeline(
             settled,
             task,
             log=log,
             program=program,
             scope=scope,
-            undoing=Undoing(settled.artifacts, self.clock, origin.journal, scope.logs),
-            execution=self._execution(settled, program, scope, options),
+            undoing=Undoing(
+                settled.artifacts, self.clock, origin.journal, scope.logs, secrets=secrets
+            ),
+            execution=self._execution(settled, program, scope, options, outer is not None),
             history=options.history,
             output_type=options.output_type,
             origin=replace(origin, budget=options.budget),
@@ -111,7 +119,12 @@ class Opening:
         return self.tracing
 
     def _execution(
-        self, settled: Settled, program: Program, scope: RunScope, options: RunOptions
+        self,
+        settled: Settled,
+        program: Program,
+        scope: RunScope,
+        options: RunOptions,
+        within: bool,
     ) -> Execution:
         return Execution(
             settled.tools,
@@ -123,4 +136,5 @@ class Opening:
             max_parallel=self.max_parallel,
             verdicts=options.own_verdicts(),
             caller=self.caller,
+            within=program.run_id if within else None,
         )

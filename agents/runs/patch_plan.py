@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from treadle.agents.runs.scope import AskPatch, current_scope
 from treadle.core.errors import RunError
 from treadle.core.program import Program, current_program
+from treadle.core.taint import CLEAN, Labels, current_taint
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
 
@@ -29,7 +30,7 @@ async def patch_plan(patch: PlanPatch) -> Plan:
     program, ask = _asking()
     loop = program.log.loop
     if loop is None or loop is asyncio.get_running_loop():
-        return await ask(patch, program.step_id)
+        return await ask(patch, program.step_id, _read())
     return await asyncio.wrap_future(_across(program, ask, patch, loop))
 
 
@@ -56,11 +57,17 @@ def _asking() -> tuple[Program, AskPatch]:
     return program, scope.patch
 
 
+def _read() -> Labels:
+    """What the step that asks has read: the patch is made of it."""
+    taint = current_taint.get()
+    return CLEAN if taint is None else taint.labels
+
+
 def _across(
     program: Program, ask: AskPatch, patch: PlanPatch, loop: asyncio.AbstractEventLoop
 ) -> Future[Plan]:
     """Ask in the thread that the run goes on in."""
-    asking = ask(patch, program.step_id)
+    asking = ask(patch, program.step_id, _read())
     try:
         return asyncio.run_coroutine_threadsafe(asking, loop)
     except RuntimeError:

@@ -12,8 +12,10 @@ from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import PatchRefused, PlanPatched
 from treadle.core.json_value import canonical_json
+from treadle.core.taint import CLEAN, Labels
 from treadle.executor import Execution
-from treadle.executor.node import State
+from treadle.executor.node import Node, State
+from treadle.executor.taints import Taints
 from treadle.planner.check import check_plan
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
@@ -24,7 +26,12 @@ class Patch(Protocol):
     """Changes the plan of a run; see `Pipeline.patch`."""
 
     def __call__(
-        self, patch: PlanPatch, *, request: str | None = None, step_id: str | None = None
+        self,
+        patch: PlanPatch,
+        *,
+        request: str | None = None,
+        step_id: str | None = None,
+        labels: Labels = CLEAN,
     ) -> Plan: ...
 
 
@@ -55,9 +62,9 @@ class Patching:
     def for_step(self, patch: Patch) -> AskPatch:
         """`patch` for the steps of the run: it waits until the plan is complete."""
 
-        async def ask(change: PlanPatch, step_id: str | None) -> Plan:
+        async def ask(change: PlanPatch, step_id: str | None, labels: Labels) -> Plan:
             await self._complete.wait()
-            return patch(change, step_id=step_id)
+            return patch(change, step_id=step_id, labels=labels)
 
         return ask
 
@@ -68,11 +75,12 @@ class Patching:
         *,
         request: str | None = None,
         step_id: str | None = None,
+        labels: Labels = CLEAN,
     ) -> Plan:
         """The next version of `plan`, which the run goes on with; None while none is carried out.
 
         request: names the patch; one that was done already is not done again.
-        step_id: the step that asks for it, if one does.
+        step_id: the step that asks for it, if one does. labels: of what that has read.
 
         Raises PlanError as `PlanPatch.apply` and the checks do, and RunError (`not_executing`).
         """
@@ -85,10 +93,18 @@ class Patching:
             return plan
         patched = patch.apply(plan, graph.started())
         check_plan(patched, self._tools)
+        taints = graph.taints
+        if step_id is not None:
+            labels |= _of_step(taints, graph.nodes.get(step_id))
+        before = taints.author
+        taints.write(before | labels)
         self._announce(patched)
+        # The steps that come in are of whoever asks, and not of whoever wrote the others.
+        taints.write(labels)
         self._log.append(PlanPatched(version=patched.version, request=request, step_id=step_id))
         self._decide(request)
         self._execution.patch(patched)
+        taints.write(before)
         return patched
 
     def refuse(self, request: str | None, error: TreadleError) -> None:
@@ -118,3 +134,7 @@ class Patching:
             raise RunError("not_executing", f"step '{step_id}' has ended; it patches no plan now")
         digest = hashlib.sha256(canonical_json(patch.wire())).hexdigest()[:32]
         return f"{step_id}/{node.version}/{digest}"
+
+
+def _of_step(taints: Taints, node: Node | None) -> Labels:
+    return CLEAN if node is None else taints.of_output(node)

@@ -13,7 +13,8 @@ from treadle.agents.runs.ending import recorded_as, status_of, stop, usage_of
 from treadle.agents.runs.observing import observations
 from treadle.agents.runs.patching import Patching
 from treadle.agents.runs.planning import Planning, joiner_of
-from treadle.agents.runs.recorded import Origin, Recorded, book_earlier
+from treadle.agents.runs.recorded import Origin, Recorded
+from treadle.agents.runs.run_taint import RunTaint
 from treadle.agents.runs.scope import RunScope
 from treadle.agents.runs.settled import Settled
 from treadle.agents.runs.undoing import Undoing
@@ -31,6 +32,7 @@ from treadle.core.events import (
 )
 from treadle.core.json_value import JsonValue
 from treadle.core.program import Program, current_program
+from treadle.core.taint import CLEAN, Labels, current_taint
 from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.approval import Reply
 from treadle.executor.history import History
@@ -64,6 +66,7 @@ class Pipeline:
     ) -> None:
         self.log = log
         self._recorded = Recorded(log, origin or Origin())
+        self._tainted = RunTaint(execution.graph.taints, current_taint.get())
         self._settled = settled
         self._task = task
         self._program = program
@@ -156,6 +159,7 @@ class Pipeline:
         assert plan is not None
         self._plan = plan
         self.log.append(PlanningStarted(model=self._settled.model.name, replan=self._replans))
+        self._tainted.replanned()
         self._announce(plan)
         self._execution.patch(plan)
         return "execute"
@@ -190,11 +194,18 @@ class Pipeline:
             self.cancel()  # there is no plan yet that could be gone on with
 
     def patch(
-        self, patch: PlanPatch, *, request: str | None = None, step_id: str | None = None
+        self,
+        patch: PlanPatch,
+        *,
+        request: str | None = None,
+        step_id: str | None = None,
+        labels: Labels = CLEAN,
     ) -> Plan:
         """Change the plan while it runs; return its next version. See `Patching.apply`."""
         plan = self._plan if self._executing else None
-        self._plan = self.patching.apply(plan, patch, request=request, step_id=step_id)
+        self._plan = self.patching.apply(
+            plan, patch, request=request, step_id=step_id, labels=labels
+        )
         return self._plan
 
     async def finish(self) -> RunResult:
@@ -235,6 +246,7 @@ class Pipeline:
             answer=None if self._answer is None else self._shown,
             error=self._error,
             usage=usage_of(self.log.events),
+            taint=self._tainted.end(),
         )
         self.log.append(ended, durable=True)
         self.result = RunResult.from_events(self.log.events, self._output, self._plan)
@@ -283,8 +295,9 @@ class Pipeline:
         if history is not None:
             await self._go_on(history)
             return
-        self.log.append(self._recorded.started(self._task, self._history))
         fork = self._recorded.origin.fork
+        self._tainted.begin(self._task, self._history, None if fork is None else fork.history)
+        self.log.append(self._recorded.started(self._task, self._history, self._tainted.run))
         if fork is not None:
             fork.record(self.log, self._settled.tools, self._settled.model.name)
             await self._continue(History(self.log.events), fork.plan)
@@ -295,12 +308,8 @@ class Pipeline:
     async def _go_on(self, history: History) -> None:
         """Continue a run where an earlier process has left it."""
         self.log.append(RunResumed(reopened=self._recorded.origin.reopened))
-        used = history.usage
-        self._program.budget.restore(
-            history.calls, used.total_tokens, history.seconds, used.known_cost
-        )
-        if self._recorded.origin.parent is not None:
-            book_earlier(self._recorded.origin.parent, self.log.run_id, history)
+        self._tainted.go_on(history)
+        self._recorded.count_earlier(self._program.budget, history)
         if history.plan is None:
             # The planner was cut off. What it had begun had no effects yet: it starts anew.
             for step_id in history.steps:
@@ -312,6 +321,7 @@ class Pipeline:
 
     async def _continue(self, history: History, plan: Plan) -> None:
         self._plan, self._replans = plan, history.replans
+        self._tainted.written(history)
         self._execution.restore(history)
         self._execution.hold()
         self._seal(plan)
@@ -359,6 +369,7 @@ class Pipeline:
         match decision:
             case Answer(text):
                 graph.resolve(graph.unresolved())
+                self._tainted.told()
                 # Not an answer yet where calls wait for a person: what they give belongs into it.
                 self._answered_early = bool(self._execution.held_calls())
                 self._answer = None if self._answered_early else text
@@ -381,12 +392,15 @@ class Pipeline:
             return
         template = None if self._plan is None else self._plan.answer
         if self._answer is None and template is not None:
+            assert self._plan is not None
+            self._tainted.filled_in(self._plan)
             self._answer = self._execution.answer(template)
             if isinstance(self._answer, str):
                 self._on_answer(self._answer)
         if self._output_adapter is not None:
             task = self._task if isinstance(self._task, str) else "Give the answer."
             observed = observations(self._execution.graph, self._settled.artifacts)
+            self._tainted.told()
             self._output, self._answer = await typed_answer(
                 self._settled, task, self._answer, observed, self._output_adapter
             )
@@ -394,7 +408,8 @@ class Pipeline:
         self._shown = Payload(self._answer)
 
     def _announce(self, plan: Plan) -> None:
-        self._planning.announce(plan, journaled=self._recorded.journaled)
+        labels = self._execution.graph.taints.author
+        self._planning.announce(plan, journaled=self._recorded.journaled, author=labels)
 
     def _on_answer(self, text: str) -> None:
         self.log.append(AnswerDelta(text=text))

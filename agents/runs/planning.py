@@ -9,6 +9,7 @@ from treadle.agents.runs.settled import Settled
 from treadle.core.chat import Message
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, PlanningStarted, PlanReady
+from treadle.core.taint import CLEAN, Labels, listed
 from treadle.executor import Execution
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Joiner
@@ -35,8 +36,11 @@ class Planning:
             return task
         return await self._ask_planner(task, history)
 
-    def announce(self, plan: Plan, *, journaled: bool) -> None:
-        """Record `plan`, with what its tools are now where the run is journaled."""
+    def announce(self, plan: Plan, *, journaled: bool, author: Labels = CLEAN) -> None:
+        """Record `plan`, with what its tools are now where the run is journaled.
+
+        author: the labels of what whoever wrote it was shown.
+        """
         tools = self._settled.tools
         fingerprints = (
             {name: tools.find(name).fingerprint for name in {step.tool for step in plan.steps}}
@@ -49,6 +53,7 @@ class Planning:
                 version=plan.version,
                 plan=Payload(plan.recorded),
                 fingerprints=fingerprints,
+                taint=listed(author),
             )
         )
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from treadle.agents.runs.forking import Fork
 from treadle.agents.runs.patching import Patching
-from treadle.core.budget import Budget
+from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import Message, Usage
 from treadle.core.errors import RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import ChildRunFinished, Event, Payload, RunFinished, RunStarted
 from treadle.core.json_value import JsonValue
+from treadle.core.prices import rounded
 from treadle.core.program import Program
+from treadle.core.taint import CLEAN, Labels, listed
 from treadle.executor.history import History
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
@@ -126,8 +128,10 @@ class Recorded:
         if journal is not None and self._recording is not None:
             await journal.take_patches(self._recording, lambda command: _obey(run, command))
 
-    def started(self, task: str | Plan, history: Sequence[Message]) -> RunStarted:
-        """The first event."""
+    def started(
+        self, task: str | Plan, history: Sequence[Message], taint: Labels = CLEAN
+    ) -> RunStarted:
+        """The first event. taint: the labels of the task and the history."""
         origin = self.origin
         turns: list[JsonValue] = [[each.role, each.content] for each in history]
         return RunStarted(
@@ -140,7 +144,17 @@ class Recorded:
             budget=None if origin.budget is None else origin.budget.limits(),
             forked_from=origin.forked_from,
             asks=() if origin.fork is None else origin.fork.asks,
+            taint=listed(taint),
         )
+
+    def count_earlier(self, budget: BudgetMeter, history: History) -> None:
+        """Count in `budget`, and in that of the run around it, what earlier processes have used."""
+        used = history.usage
+        known = used.known_cost
+        cost = None if known is None else known + history.cost
+        budget.restore(history.calls, used.total_tokens, history.seconds, cost)
+        if self.origin.parent is not None:
+            book_earlier(self.origin.parent, self._log.run_id, history)
 
     async def end(self, ended: RunFinished) -> None:
         """The run has ended: tell its parent, and see to it that everything is kept."""
@@ -155,13 +169,15 @@ def tell_parent(parent: Program, ended: RunFinished, events: Sequence[Event]) ->
     loop = parent.log.loop
     if loop is None:
         return
-    calls = History(events).calls
+    history = History(events)
+    calls, cost = history.calls, history.cost
 
     def tell() -> None:
-        usage, told, status = Usage(), 0, None
+        usage, told, paid, status = Usage(), 0, 0.0, None
         for event in parent.log.events:
             if isinstance(event, ChildRunFinished) and event.child_id == ended.run_id:
                 usage, told, status = usage + event.usage, told + event.calls, event.status
+                paid += event.cost
         if status == ended.status and told == calls and usage == ended.usage:
             return  # an earlier process has told all there is
         parent.log.append(
@@ -171,6 +187,7 @@ def tell_parent(parent: Program, ended: RunFinished, events: Sequence[Event]) ->
                 usage=ended.usage - usage,
                 step_id=parent.step_id,
                 calls=calls - told,
+                cost=max(0.0, rounded(cost - paid)),
             )
         )
 
@@ -183,14 +200,15 @@ def tell_parent(parent: Program, ended: RunFinished, events: Sequence[Event]) ->
 
 def book_earlier(parent: Program, run_id: str, history: History) -> None:
     """Count in the budget of `parent` what a run within it has used, as far as it was not told."""
-    calls, usage = history.calls, history.usage
+    calls, usage, paid = history.calls, history.usage, history.cost
     for event in parent.log.events:
         if isinstance(event, ChildRunFinished) and event.child_id == run_id:
             calls -= event.calls
             usage -= event.usage
+            paid -= event.cost
     cost = usage.known_cost
     parent.budget.book(
-        max(0, calls), max(0, usage.total_tokens), None if cost is None else max(0.0, cost)
+        max(0, calls), max(0, usage.total_tokens), None if cost is None else max(0.0, cost + paid)
     )
 
 

@@ -221,6 +221,10 @@ class RecordedRuns(ABC):
         journal = self._journals.required()
         opening = self._opening
         undoing = Undoing(
-            opening.settled.artifacts, opening.clock, journal, tracing=opening.tracing
+            opening.settled.artifacts,
+            opening.clock,
+            journal,
+            tracing=opening.tracing,
+            secrets=opening.secrets,
         )
         return await undoing.run(journal, run_id, opening.settled.tools, step_id)

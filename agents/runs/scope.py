@@ -10,6 +10,7 @@ from treadle.agents.runs.program_ends import ProgramEnds
 from treadle.core.durations import DurationSource
 from treadle.core.event_log import EventLog
 from treadle.core.program import Outlook, Program, current_program
+from treadle.core.taint import Labels
 from treadle.executor.approval import Approve
 from treadle.executor.calling import ToolCaller
 from treadle.executor.doubts import Verdict
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from treadle.executor.journal import Journal
 
 
-AskPatch: TypeAlias = Callable[[PlanPatch, str | None], Coroutine[Any, Any, Plan]]
-"""Changes the plan of a run, for the step with that id; see `treadle.agents.runs.patch_plan`."""
+AskPatch: TypeAlias = Callable[[PlanPatch, str | None, Labels], Coroutine[Any, Any, Plan]]
+"""Changes the plan of a run, for the step with that id, which has read what carries the labels.
+
+See `treadle.agents.runs.patch_plan`.
+"""
 
 
 class Pausable(Protocol):
@@ -48,6 +52,7 @@ class RunScope:
     patch: changes the plan of the run, for one of its steps.
     durations: told how long the calls of agents take.
     ends: told when the run is over.
+    dry_run: whether nothing may be changed: tools with effects are played by their mocks.
     """
 
     artifacts: ArtifactStore
@@ -63,6 +68,7 @@ class RunScope:
     patch: AskPatch | None = None
     durations: DurationSource | None = None
     ends: ProgramEnds = field(default_factory=ProgramEnds)
+    dry_run: bool = False
 
     def pause(self) -> None:
         """The run is paused, and with it those that its steps have started."""
@@ -83,7 +89,7 @@ class ScopedProgram(Program):
         if scope is not None and scope.tracing is not None:
             scope.tracing.enter(self.run_id, step_id)
         return ScopedProgram(
-            self.run_id, self.budget, self.log, step_id, outlook, self.called, scope
+            self.run_id, self.budget, self.log, step_id, outlook, self.called, self.secrets, scope
         )
 
 

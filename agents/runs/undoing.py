@@ -11,6 +11,7 @@ from treadle.agents.runs.tracing import Tracing
 from treadle.core.clock import Clock
 from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog
+from treadle.core.secrets import SecretProvider
 from treadle.executor.history import History
 from treadle.executor.step_key import StepKey
 from treadle.executor.undo import Undone, undo
@@ -33,6 +34,7 @@ class Undoing:
     journal: Journal | None = None
     logs: Mapping[str, EventLog] = field(default_factory=dict)
     tracing: Tracing | None = None
+    secrets: SecretProvider | None = field(default=None, repr=False)
 
     async def run(
         self, journal: Journal, run_id: str, tools: ToolRegistry, step_id: str | None = None
@@ -55,7 +57,15 @@ class Undoing:
     ) -> list[Undone]:
         """Take back the run of `log`, or one step of it."""
         history = History(log.events)
-        return await undo(history, log, tools, self.artifacts, step_id=step_id, within=self._within)
+        return await undo(
+            history,
+            log,
+            tools,
+            self.artifacts,
+            step_id=step_id,
+            within=self._within,
+            secrets=self.secrets,
+        )
 
     async def _within(self, tool: Tool, step: StepKey) -> list[Undone] | None:
         """Take back the run that a call of `step` has made; None where `tool` makes none."""

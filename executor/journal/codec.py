@@ -17,6 +17,7 @@ from treadle.core import events as catalogue
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo, RunError
 from treadle.core.events import Event, Payload
+from treadle.core.secrets import redacted_text
 
 Row: TypeAlias = tuple[str, int, float, str, str, str | None]
 """(run_id, seq, at, kind, body, payload)."""
@@ -86,9 +87,11 @@ def encode(event: Event) -> Row:
 def _dump(value: dict[str, Any]) -> str:
     try:
         # A fifth of what `json` takes, and there are two for each event.
-        return to_json(value, inf_nan_mode="constants").decode()
+        text = to_json(value, inf_nan_mode="constants").decode()
     except PydanticSerializationError:
-        return _ascii(value)  # a text with half of a surrogate pair, which databases refuse as such
+        text = _ascii(value)  # half of a surrogate pair, which databases refuse as such
+    # Tools keep theirs to themselves; a person may have put one into a task.
+    return redacted_text(text)
 
 
 def erase(payload_text: str) -> str:

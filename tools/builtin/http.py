@@ -51,7 +51,7 @@ def http_tools(allow_hosts: Sequence[str], resolve: Resolve | None = None) -> tu
     """The tools that fetch. `resolve` replaces the system's name resolution."""
     policy = host_policy(allow_hosts, resolve)
 
-    @tool(effect=Effect.READ, timeout=TOTAL_SECONDS + 10)
+    @tool(effect=Effect.READ, timeout=TOTAL_SECONDS + 10, open_world=True)
     async def fetch_url(url: str) -> Page:
         """Fetch a web page or another text by HTTP GET; only hosts that the user allowed.
 

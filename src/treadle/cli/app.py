@@ -14,7 +14,9 @@ from typing import Annotated
 
 import typer
 
+from treadle.cli.code_app import register as register_code
 from treadle.cli.ending import INTERRUPTED, end, unexpected
+from treadle.cli.mcp_app import register as register_mcp
 from treadle.cli.options import (
     AllowHost,
     CommonOptions,
@@ -43,6 +45,7 @@ from treadle.cli.output import (
 )
 from treadle.cli.plan_command import Format
 from treadle.cli.record_app import register
+from treadle.cli.sandbox_app import register as register_sandbox
 from treadle.cli.serving_app import register as register_serving
 from treadle.core.errors import ErrorInfo
 
@@ -264,3 +267,6 @@ def doctor_command(
 
 register(app)
 register_serving(app)
+register_mcp(app)
+register_sandbox(app)
+register_code(app)

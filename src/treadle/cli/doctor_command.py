@@ -5,12 +5,16 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from treadle.cli.follow import until_stopped
 from treadle.cli.harmless import one_line
 from treadle.cli.options import CommonOptions, make_runtime, settings, state_folder
 from treadle.cli.output import print_json, write_stdout
 from treadle.core.json_value import JsonValue
+
+if TYPE_CHECKING:
+    from treadle.tools.sandbox.probing import SandboxProbe
 
 PACKAGES = ("openai", "langgraph", "pydantic", "duckdb", "rich", "prompt_toolkit")
 EXTRAS = {"vllm": "vllm", "ray": "ray", "service": "fastapi", "otel": "opentelemetry-sdk"}
@@ -21,6 +25,7 @@ async def doctor(options: CommonOptions) -> int:
     import treadle
     from treadle.agents.user_settings import config_file
     from treadle.serving import probe
+    from treadle.tools.sandbox.probing import probe_async
 
     configured = settings()
     async with make_runtime(options) as runtime:
@@ -45,12 +50,28 @@ async def doctor(options: CommonOptions) -> int:
             },
             "packages": {package: _version(package) for package in PACKAGES},
             "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
+            "sandbox": _sandbox(await until_stopped(probe_async(again=True))),
         }
     if options.json:
         print_json(report)
     else:
         write_stdout(_text(report))
     return 0 if reached.reachable else 1
+
+
+def _sandbox(found: SandboxProbe) -> dict[str, JsonValue]:
+    """The strongest level that works here, what it bounds, and why others do not work."""
+    best = found.strongest
+    return {
+        "level": None if best is None else best.level.value,
+        "bounded": [] if best is None else list(best.bounded),
+        "unbounded": [] if best is None else list(best.unbounded),
+        "others": {
+            each.level.value: "works" if each.works else each.reason
+            for each in found.levels
+            if each is not best
+        },
+    }
 
 
 def _shown(name: str, value: str) -> str:
@@ -86,9 +107,11 @@ def _text(report: dict[str, JsonValue]) -> str:
 
 def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
+        if "from" not in value:
+            return one_line("; ".join(f"{name}: {each}" for name, each in value.items()), 600)
         return one_line(f"{value['value']}  (from {value['from']})")
     if isinstance(value, list):
-        return one_line(", ".join(str(each) for each in value)) or "none"
+        return one_line(", ".join(str(each) for each in value), 600) or "none"
     if value is None:
         return "no"
     if isinstance(value, bool):

@@ -158,8 +158,11 @@ class BudgetMeter:
         ]
         return min(left, default=None)
 
-    def reserve_step(self) -> None:
-        """Count one step execution. Raises BudgetExceeded instead when none is left."""
+    def reserve_step(self, cost: float | None = None) -> None:
+        """Count one step execution. Raises BudgetExceeded instead when none is left.
+
+        cost: of the call that it makes, in money, beside that of models; counted at once.
+        """
         chain = self._chain()
         for meter in chain:
             meter._refuse_late()
@@ -168,8 +171,23 @@ class BudgetMeter:
                 limit = meter._budget.steps
                 if limit is not None and meter.steps >= limit:
                     raise BudgetExceeded("steps", limit, meter.steps)
+                if cost:
+                    meter._refuse_dear(cost)
             for meter in chain:
                 meter.steps += 1
+                if cost:
+                    meter._count(0, 0, cost)
+
+    def reserve_cost(self, cost: float | None) -> None:
+        """Count what a call costs whose step is counted already. Raises BudgetExceeded instead."""
+        if not cost:
+            return
+        with self._lock:
+            chain = self._chain()
+            for meter in chain:
+                meter._refuse_dear(cost)
+            for meter in chain:
+                meter._count(0, 0, cost)
 
     def reserve_model_call(
         self, model: str, prompt: Callable[[], int], max_tokens: int | None = None
@@ -270,6 +288,13 @@ class BudgetMeter:
         used = rounded(self.cost + self._reserved_cost)
         refusal = BudgetExceeded("cost", limit, used, price.at_most(prompt, least))
         return _Room(price.affordable(limit - used, prompt), refusal)
+
+    def _refuse_dear(self, cost: float) -> None:
+        limit = self._budget.cost
+        if limit is not None and self.cost is not None:
+            used = rounded(self.cost + self._reserved_cost)
+            if rounded(used + cost) > limit:
+                raise BudgetExceeded("cost", limit, used, cost)
 
     def _refuse_late(self) -> None:
         limit = self._budget.seconds

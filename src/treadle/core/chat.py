@@ -29,12 +29,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. `tool_call_id` names the call that a tool message answers."""
+    """One message of a conversation. `tool_call_id` names the call that a tool message answers.
+
+    taint: the untrusted sources that it has come from; see `treadle.core.taint`. No model sees it.
+    """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

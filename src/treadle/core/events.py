@@ -77,6 +77,8 @@ class RunStarted(Event):
     forked_from: `RUN/STEP` of the run that it goes another way than, from that step on.
     asks: steps of that run whose calls have effects and are to be made anew: each asks, whatever
         its tool.
+    taint: the untrusted sources that the task and the history have come from, as labels; see
+        `treadle.core.taint`. In all events.
     """
 
     task: Payload | None = None
@@ -86,6 +88,7 @@ class RunStarted(Event):
     budget: Mapping[str, float] | None = None
     forked_from: str | None = None
     asks: tuple[str, ...] = ()
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,7 @@ class StepPlanned(Event):
     """A step was added to the plan; `step` is its wire form, `needs` the ids it waits for.
 
     version: of the plan that introduced it; with the run and the id the step's key.
+    taint: the labels of what its author was shown.
     """
 
     step_id: str
@@ -119,6 +123,7 @@ class StepPlanned(Event):
     needs: tuple[str, ...]
     step: Payload
     version: int = 1
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +146,14 @@ class PlanReady(Event):
     """The plan is complete and checked; `plan` is its wire form.
 
     fingerprints: of the tools that it calls, by name: schema and code; see `Tool.fingerprint`.
+    taint: the labels of what its author was shown.
     """
 
     plan_hash: str
     version: int
     plan: Payload
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +162,14 @@ class ApprovalRequested(Event):
 
     arguments: by step id, with which the calls would run, where they were asked about when those
         were known; of a fan-out a list. input_hashes: of the same; an answer is about these.
+    reasons: by step id, why a call asks that need not ask by its effect.
     """
 
     plan_hash: str
     step_ids: tuple[str, ...]
     arguments: Payload | None = None
     input_hashes: Mapping[str, str] | None = None
+    reasons: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +196,7 @@ class StepStarted(Event):
         is the intent: it is durable before the call is made.
     input_hash: of the resolved arguments, 32 hexadecimal digits; None where nothing is journaled.
     anew: what an earlier start has made of the items of a fan-out is void.
+    cost: of the call, in money; of an item of a fan-out StepProgress tells it.
     """
 
     step_id: str
@@ -196,6 +206,7 @@ class StepStarted(Event):
     version: int = 1
     input_hash: str | None = None
     anew: bool = False
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +227,8 @@ class DoubtSettled(Event):
 class StepProgress(Event):
     """The item `index` (from 0) of a fan-out has ended; `done` of `total` have.
 
-    `output` or `error` are the item's.
+    `output` or `error` are the item's. taint: the labels of what its call has read by itself. cost:
+    of the call, in money.
     """
 
     step_id: str
@@ -225,6 +237,8 @@ class StepProgress(Event):
     index: int
     output: Payload | None = None
     error: ErrorInfo | None = None
+    taint: tuple[str, ...] = ()
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,12 +257,14 @@ class StepFinished(Event):
     """A step ended. `output` where it has one; `error` where it failed, was skipped or cut short.
 
     With the policy `value` a failed step has both: its output is the error.
+    taint: the labels of either.
     """
 
     step_id: str
     status: StepStatus
     output: Payload | None = None
     error: ErrorInfo | None = None
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,13 +295,18 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCalled(Event):
-    """An agent inside a step called a tool."""
+    """An agent inside a step called a tool.
+
+    taint: the labels of what came back. cost: of the call, in money.
+    """
 
     step_id: str | None
     tool: str
     arguments: Payload
     output: Payload | None = None
     error: ErrorInfo | None = None
+    taint: tuple[str, ...] = ()
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,19 +325,21 @@ class RunWaiting(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """A run ended; always the last event."""
+    """A run ended; always the last event. taint: the labels of its answer."""
 
     status: RunStatus
     answer: Payload | None = None
     error: ErrorInfo | None = None
     usage: Usage = field(default_factory=Usage)
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRunFinished(Event):
     """A run that a step of this one has started has ended; its tokens and calls count here too.
 
-    usage, calls: since the last such event about the same run. calls: step executions.
+    usage, calls, cost: since the last such event about the same run. calls: step executions.
+    cost: of tools, in money.
     """
 
     child_id: str
@@ -324,6 +347,7 @@ class ChildRunFinished(Event):
     usage: Usage
     step_id: str | None = None
     calls: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

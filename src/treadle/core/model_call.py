@@ -30,6 +30,7 @@ from treadle.core.errors import ErrorInfo, ModelError
 from treadle.core.events import ModelCalled
 from treadle.core.program import Program, ProgramAware, current_program
 from treadle.core.prompt_estimate import estimate_prompt, estimate_text
+from treadle.core.secrets import any_known, redacted_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ async def stream_model(
     off. Every other ModelError is the model's own.
     """
     program = current_program.get()
+    request = _without_secrets(request)
     reservation = Reservation()
     if program is not None:
         hint = program.hint(purpose)
@@ -162,6 +164,23 @@ async def collect(deltas: AsyncIterator[ChatDelta]) -> ChatReply:
                 ordered = tuple(calls[index] for index in sorted(calls))
                 return ChatReply("".join(text), ordered, delta.reason, delta.usage)
     raise ModelError("model_stream_cut", "the model's reply broke off", retryable=True)
+
+
+def _without_secrets(request: ChatRequest) -> ChatRequest:
+    """What a tool was careless with reaches no model."""
+    if not any_known():
+        return request
+    messages = tuple(
+        replace(
+            each,
+            content=redacted_text(each.content),
+            tool_calls=tuple(
+                replace(call, arguments=redacted_text(call.arguments)) for call in each.tool_calls
+            ),
+        )
+        for each in request.messages
+    )
+    return replace(request, messages=messages)
 
 
 def _reserve(program: Program, model: ChatModel, request: ChatRequest) -> Reservation:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from treadle.core.budget import BudgetMeter
     from treadle.core.event_log import EventLog
     from treadle.core.events import Event
+    from treadle.core.secrets import SecretProvider
 
 _log = logging.getLogger("treadle.runs")
 
@@ -89,6 +90,7 @@ class Program:
     """The run that the current task works for.
 
     called: the models that were called in it and want to know when it is over, by identity.
+    secrets: knows the values of secrets; None for the environment.
     """
 
     run_id: str
@@ -97,6 +99,7 @@ class Program:
     step_id: str | None = None
     outlook: Callable[[], Outlook] | None = None
     called: dict[int, ProgramAware] = field(default_factory=dict, compare=False)
+    secrets: SecretProvider | None = field(default=None, repr=False)
 
     def hint(self, purpose: str) -> ProgramHint:
         """The hint for a call made now, for `purpose`."""
@@ -135,7 +138,9 @@ class Program:
     def for_step(self, step_id: str, outlook: Callable[[], Outlook] | None) -> Program:
         """The same program, seen from inside a step."""
         # Not dataclasses.replace: this is done for every call, and that costs 2 us more.
-        return Program(self.run_id, self.budget, self.log, step_id, outlook, self.called)
+        return Program(
+            self.run_id, self.budget, self.log, step_id, outlook, self.called, self.secrets
+        )
 
 
 current_program: ContextVar[Program | None] = ContextVar("treadle_program", default=None)

@@ -1,0 +1,139 @@
+"""`treadle code`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treadle.cli.follow import until_stopped
+from treadle.cli.harmless import harmless, one_line
+from treadle.cli.interrupts import forget_typed
+from treadle.cli.options import CommonOptions, settings
+from treadle.cli.output import print_json, print_note, stdout_is_terminal, write_stdout
+from treadle.core.errors import InputError
+from treadle.core.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from treadle.agents.coding import Answer, CodeAgent, CodeResult, Question
+
+EXIT_CODES = {"passed": 0, "unverified": 0, "failed": 1, "doubtful": 3}
+STATUSES = {"passed": "succeeded", "unverified": "succeeded", "failed": "failed",
+            "doubtful": "waiting"}  # fmt: skip
+_WORDS = {
+    "passed": "every test passed",
+    "unverified": "not verified: there were no tests but what the model made up",
+    "failed": "it fails",
+    "doubtful": "every test passed, but nobody has said what is right for some inputs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOptions:
+    """What `treadle code` is told beside the options that commands share."""
+
+    tests: Path | None = None
+    strategy: str = "quick"
+    candidates: int | None = None
+    show_tests: bool = False
+
+
+async def write_code(task: str, chosen: CodeOptions, options: CommonOptions) -> int:
+    """Write a program and print it; return the exit code.
+
+    Raises InputError, ConfigError, ModelError, ToolError and BudgetExceeded.
+    """
+    from treadle.agents.coding import CodeResult
+    from treadle.serving.resolve import choose_model
+
+    tests = "" if chosen.tests is None else _tests(chosen.tests)
+    model = choose_model(options.model, settings()).model
+    agent = _agent(chosen, options)
+    try:
+        answer = await until_stopped(agent.run(task, model=model, tests=tests))
+    finally:
+        await model.aclose()
+    result = answer.output
+    assert isinstance(result, CodeResult)
+    _print(result, options)
+    return EXIT_CODES[result.verdict]
+
+
+def _agent(chosen: CodeOptions, options: CommonOptions) -> CodeAgent:
+    from treadle.agents.coding import CodeAgent, Strategy
+    from treadle.core.budget import Budget
+    from treadle.core.prices import PriceList
+
+    return CodeAgent(
+        strategy=Strategy.named(chosen.strategy, candidates=chosen.candidates),
+        budget=Budget(options.max_steps, options.max_seconds, options.max_tokens, options.max_cost),
+        prices=PriceList(settings().prices),
+        clarify=ask_what_is_right if options.interactive else None,
+        show_tests=chosen.show_tests,
+    )
+
+
+def _tests(path: Path) -> str:
+    from treadle.cli.run_command import read_file
+
+    try:
+        return read_file(str(path)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("bad_encoding", f"{path} is not UTF-8 (byte {error.start})") from None
+
+
+def _print(result: CodeResult, options: CommonOptions) -> None:
+    if options.json:
+        print_json({"status": STATUSES[result.verdict], **result.as_json(), "error": None})
+        return
+    write_stdout(harmless(result.code) if stdout_is_terminal() else result.code)
+    evidence = result.evidence
+    given = evidence.given.total + evidence.person.total
+    passed = evidence.given.passed + evidence.person.passed
+    tests = f" ({passed} of {given} tests)" if given else ""
+    print_note(
+        f"{_WORDS[result.verdict]}{tests}; {evidence.attempts} attempts, "
+        f"{evidence.usage.total_tokens:,} tokens, sandbox level {evidence.level}"
+    )
+    for failure in result.failures[:5]:
+        print_note(f"- {one_line(failure, 300)}")
+    for doubt in result.doubts[:5]:
+        outcomes = " or ".join(each.shown for each in doubt.options)
+        print_note(f"? {one_line(f'{doubt.call}: {outcomes}', 300)}")
+    if evidence.stopped is not None:
+        print_note(f"stopped early: {one_line(str(evidence.stopped), 300)}")
+
+
+async def ask_what_is_right(question: Question) -> Answer | None:
+    """Show an input and the outcomes that there are; None where the person does not know."""
+    print_note(f"What should this do? {one_line(str(question.call), 600)}")
+    for number, option in enumerate(question.options, 1):
+        who = f"{option.candidates} programs" if option.candidates else "a test that was made up"
+        print_note(f"  {number}: {one_line(option.shown, 600)} ({who})")
+    forget_typed()
+    while True:
+        sys.stderr.write("A number, = and a JSON value, or Enter for no opinion: ")
+        sys.stderr.flush()
+        line = await run_in_thread(sys.stdin.readline)
+        if not line.strip():
+            return None
+        found = reply(line.strip(), question)
+        if found is not None:
+            return found
+        print_note("That is none of them.")
+
+
+def reply(said: str, question: Question) -> Answer | None:
+    """What a line means; None where it means nothing."""
+    from treadle.agents.coding import Answer
+
+    if said.startswith("="):
+        try:
+            return Answer(json.loads(said[1:]))
+        except (ValueError, RecursionError):
+            return None
+    if said.isdecimal() and 1 <= int(said) <= len(question.options):
+        return question.options[int(said) - 1].answer
+    return None

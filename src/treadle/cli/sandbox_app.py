@@ -1,0 +1,88 @@
+"""The commands about the sandbox: run, probe, selftest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from treadle.cli.ending import end
+from treadle.cli.options import CommonOptions, Debug, Json
+from treadle.tools.sandbox.contract import SandboxLevel
+
+sandbox_app = typer.Typer(
+    name="sandbox",
+    help="Run code that is not trusted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MinLevel = Annotated[
+    SandboxLevel,
+    typer.Option(
+        metavar="LEVEL",
+        help="Refuse anything weaker: strict, user, remote, container, confined, seatbelt.",
+    ),
+]
+
+
+@sandbox_app.command("run")
+def sandbox_run(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - is stdin.")],
+    timeout: Annotated[
+        float, typer.Option(min=0.01, max=86_400, metavar="S", help="Seconds that it has.")
+    ] = 10.0,
+    memory: Annotated[
+        int, typer.Option(min=16, max=1_048_576, metavar="MB", help="Memory that it has.")
+    ] = 512,
+    min_level: MinLevel = SandboxLevel.CONFINED,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run a Python file in the sandbox.
+
+    Exit codes: 0 it ended with 0; 1 it ended with another code, or an exception; 2 bad usage, or
+    no such file; 4 its time was up; 5 its memory was; 6 it was killed, or over another limit;
+    7 refused: no level that is asked for works here; 130 interrupted.
+    """
+    from treadle.cli.sandbox_command import run_file
+
+    options = CommonOptions(json=json, debug=debug)
+    end(options, lambda: run_file(file, timeout, memory, min_level, options))
+
+
+@sandbox_app.command("probe")
+def sandbox_probe(json: Json = False, debug: Debug = False) -> None:
+    """Try each level on this machine, and say what it bounds.
+
+    Exit codes: 0 some level works; 7 none does.
+    """
+    from treadle.cli.sandbox_command import show_probe
+
+    options = CommonOptions(json=json, debug=debug)
+    end(options, lambda: show_probe(options))
+
+
+@sandbox_app.command("selftest")
+def sandbox_selftest(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="One attack, or one group of them.")
+    ] = None,
+    min_level: MinLevel = SandboxLevel.CONFINED,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Attack the sandbox of this machine, and say what held.
+
+    Exit codes: 0 everything held; 1 something did not; 7 refused: no level works here.
+    """
+    from treadle.cli.sandbox_command import selftest
+
+    options = CommonOptions(json=json, debug=debug)
+    end(options, lambda: selftest(only, min_level, options))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.add_typer(sandbox_app)

@@ -1,0 +1,73 @@
+"""Values that were resolved are recognised however they are spelled."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import secrets as random
+from urllib.parse import quote, quote_plus
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treadle.core.errors import ToolError
+from treadle.core.secrets import SHORTEST, redact_error, redacted, redacted_text, remember
+
+
+def fresh() -> str:
+    return f'k/"{random.token_hex(6)} ü\\'
+
+
+def test_every_usual_spelling_is_recognised() -> None:
+    value = fresh()
+    remember("KEY", value)
+    encoded = base64.b64encode(value.encode()).decode()
+    for spelling in (
+        value, json.dumps(value), json.dumps(value, ensure_ascii=False), quote(value, safe=""),
+        quote(value), quote_plus(value), encoded, encoded.rstrip("="), value.encode().hex(),
+        json.dumps(json.dumps(value)),
+    ):  # fmt: skip
+        text = redacted_text(f"<{spelling}>")
+        assert "[secret KEY]" in text
+        assert spelling.strip('"') not in text
+
+
+def test_the_longer_value_goes_first() -> None:
+    short = random.token_hex(6)
+    remember("SHORT", short)
+    remember("LONG", f"{short}-and-more")
+    assert redacted_text(f"{short}-and-more, {short}") == "[secret LONG], [secret SHORT]"
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)))  # fmt: skip
+def test_what_holds_none_stays_as_it_is(value: object) -> None:
+    remember("X", "never-in-any-value-1234567890")
+    assert redacted(value) == value  # type: ignore[arg-type]
+
+
+def test_values_inside_are_found_wherever_they_are() -> None:
+    value = random.token_hex(SHORTEST)
+    remember("V", value)
+    found = redacted({value: [1, {"a": f"x{value}y"}]})
+    assert found == {"[secret V]": [1, {"a": "x[secret V]y"}]}
+
+
+def test_an_error_loses_what_it_was_caused_by() -> None:
+    value = random.token_hex(8)
+    remember("E", value)
+    try:
+        try:
+            raise ValueError(value)
+        except ValueError as cause:
+            raise ToolError("failed", f"it said {value}") from cause
+    except ToolError as error:
+        redact_error(error)
+        assert (str(error), error.__cause__) == ("failed: it said [secret E]", None)
+
+
+def test_log_records_with_a_wrong_format_are_left_to_logging() -> None:
+    remember("L", random.token_hex(8))
+    record = logging.getLogRecordFactory()("a", 10, "f", 1, "%d %d", ("x",), None)
+    assert record.msg == "%d %d"

@@ -1,0 +1,208 @@
+"""The host's side of the warden: one for each host process, started when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from treadle.core.errors import ToolError
+from treadle.tools.sandbox.levels.cgroup_places import cgroup_parents
+from treadle.tools.sandbox.levels.interpreter import Interpreter
+from treadle.tools.sandbox.levels.uid_range import UidRange
+from treadle.tools.sandbox.levels.warden_side.messages import PACKET_BYTES, Request, Settings
+
+READY_SECONDS = 10.0
+START_SECONDS = 10.0
+BOOT = """\
+import sys, types
+from importlib import import_module
+top = sys.argv[1]
+for name, place in (("treadle", ""), ("treadle.tools", ""), ("treadle.tools.sandbox", ""),
+                    ("treadle.tools.sandbox.levels", top)):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = [place] if place else []
+import_module("treadle.tools.sandbox.levels.warden_side.program").main(int(sys.argv[2]))
+"""
+"""The warden is part of this package, and must not load the rest of it: the packages above it
+are empty stand-ins there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the warden has started: its process id, its uid (None: the host's), and the lifeline."""
+
+    pid: int
+    uid: int | None
+    lifeline: socket.socket
+
+
+class Warden:
+    """Starts processes through the warden program, which it starts itself.
+
+    root: whether executions get uids of their own. cgroups: whether their totals are bounded.
+    stage: the folder where the warden shows folders of the host to those uids; None as an
+    ordinary user, who needs none.
+    """
+
+    def __init__(self, *, cgroups: Mapping[str, str], uids: UidRange | None = None) -> None:
+        self.root = os.geteuid() == 0
+        self.cgroups = dict(cgroups)
+        self._uids = uids or UidRange.configured()
+        self.stage = "/run/treadle/stage" if self.root else None
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the program unless it runs. Raises ToolError (`sandbox_unavailable`)."""
+        with self._lock:
+            if not self.running:
+                self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """The program's process id; None where it does not run."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        """Whether the program runs, for this process: after a fork it is the parent's."""
+        alive = self._process is not None and self._process.poll() is None
+        return alive and self._owner == os.getpid()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for each in (ours, theirs):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * PACKET_BYTES)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                _command(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={},
+            )
+        ours.settimeout(READY_SECONDS)
+        settings: Settings = {
+            "uids": self._uids.as_message(),
+            "stage": self.stage,
+            "staged": {"python": str(Interpreter.current().prefix)},
+            "cgroups": dict(self.cgroups),
+        }
+        try:
+            ours.send(json.dumps(settings).encode())
+            answer = json.loads(ours.recv(PACKET_BYTES) or b'{"failed": "it ended at once"}')
+        except OSError as error:
+            answer = {"failed": str(error)}
+        if "ready" not in answer:
+            ours.close()
+            self._process.wait(READY_SECONDS)
+            self._process = None
+            raise ToolError("sandbox_unavailable", f"the sandbox's warden: {answer['failed']}")
+        ours.setblocking(False)
+        if self._control is None:
+            atexit.register(self.stop)
+        else:
+            self._control.close()
+        self._control, self._owner = ours, os.getpid()
+
+    async def execute(
+        self,
+        argv: Sequence[str],
+        descriptors: Sequence[int],
+        *,
+        seconds: float,
+        memory_bytes: int,
+        processes: int,
+        stage: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        confined: int | None = None,
+    ) -> Started:
+        """Start `argv` with `descriptors` as its 0, 1, 2, ...
+
+        stage: what of the host is bound where before (as root). confined: see Request. Raises
+        ToolError (`sandbox_unavailable`, `sandbox_failed`, `sandbox_busy`).
+        """
+        if not self.running:
+            await asyncio.to_thread(self.start)
+        assert self._control is not None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        request: Request = {
+            "argv": list(argv),
+            "seconds": seconds,
+            "memory_bytes": memory_bytes,
+            "processes": processes,
+            "stage": dict(stage),
+            "environment": dict(environment or {}),
+            "confined": confined,
+        }
+        loop = asyncio.get_running_loop()
+        try:
+            with theirs:
+                await self._send(json.dumps(request).encode(), [theirs.fileno(), *descriptors])
+            async with asyncio.timeout(START_SECONDS):
+                answer = json.loads(await loop.sock_recv(ours, PACKET_BYTES) or b"{}")
+        except (OSError, TimeoutError) as error:
+            ours.close()
+            raise ToolError("sandbox_failed", f"the sandbox's warden: {error}") from error
+        except BaseException:
+            ours.close()
+            raise
+        if "started" not in answer:
+            ours.close()
+            code = "sandbox_busy" if answer.get("busy") else "sandbox_failed"
+            raise ToolError(
+                code,
+                f"the sandbox could not start: {answer.get('failed', 'the warden hung up')}",
+                retryable=code == "sandbox_busy",
+            )
+        return Started(answer["started"], answer["uid"], ours)
+
+    async def _send(self, data: bytes, descriptors: list[int]) -> None:
+        control = self._control
+        assert control is not None
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                try:
+                    socket.send_fds(control, [data], descriptors)
+                    return
+                except BlockingIOError:
+                    # The warden is busy with others; its queue of requests is full.
+                    await asyncio.sleep(0.005)
+
+    def stop(self) -> None:
+        """End the program, and with it everything that it has started."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+                self._control = None
+            if self._process is not None and self._owner == os.getpid():
+                self._process.wait(READY_SECONDS)
+            self._process = None
+
+
+def _command(descriptor: int) -> list[str]:
+    python, folder = str(Interpreter.current().host_path), str(Path(__file__).parent)
+    return [python, "-I", "-S", "-c", BOOT, folder, str(descriptor)]
+
+
+_shared: dict[bool, Warden] = {}
+
+
+def shared_warden(*, cgroups: bool = True) -> Warden:
+    """The warden of this process; without `cgroups`, one that does without them."""
+    if cgroups not in _shared:
+        _shared[cgroups] = Warden(cgroups=cgroup_parents() if cgroups else {})
+    return _shared[cgroups]

@@ -1,0 +1,87 @@
+"""In the forked child: take the limits on, let go of everything else, and execute."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from pathlib import Path
+from typing import NoReturn
+
+from treadle.tools.sandbox.levels.warden_side import kernel
+from treadle.tools.sandbox.levels.warden_side.cgroups import Cgroups
+from treadle.tools.sandbox.levels.warden_side.confine import (
+    confine_as_root,
+    under_a_keeper,
+    under_an_init,
+)
+from treadle.tools.sandbox.levels.warden_side.granting import grant
+from treadle.tools.sandbox.levels.warden_side.messages import Request
+
+HIGH = 200
+"""Descriptors from here on are out of the way of those that the program gets."""
+
+
+def become(
+    request: Request,
+    *,
+    cgroups: Cgroups,
+    uid: int | None,
+    descriptors: list[int],
+    failure: int,
+    stage: str | None,
+) -> NoReturn:
+    """Never returns: it executes the request's program, or writes why not to `failure`."""
+    kept = failure
+    try:
+        kept = fcntl.fcntl(failure, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        cgroups.enter()
+        os.setsid()
+        _take_descriptors(descriptors)
+        Path("/proc/self/oom_score_adj").write_text("700")
+        _enter_namespaces(request, uid, stage)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir("/")
+        os.umask(0o077)
+        argv = request["argv"]
+        os.execve(argv[0], argv, request["environment"])  # noqa: S606 - that is what it is for
+    except BaseException as error:  # noqa: BLE001 - the parent must learn of it, whatever it is
+        os.write(kept, str(error).encode(errors="replace")[:4000])
+    finally:
+        os._exit(127)
+
+
+def _take_descriptors(descriptors: list[int]) -> None:
+    """They become 0, 1, 2, ...; all others close when the program is executed, or now."""
+    # Out of the way first: a descriptor may stand where another one is to go.
+    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, HIGH) for each in descriptors]
+    for number, each in enumerate(high):
+        os.dup2(each, number, inheritable=True)
+        os.close(each)
+    os.closerange(len(descriptors), HIGH)
+
+
+def _enter_namespaces(request: Request, uid: int | None, stage: str | None) -> None:
+    size = request["confined"]
+    if request["stage"]:
+        kernel.unshare(kernel.NEW_MOUNTS)
+        for target, source in request["stage"].items():
+            if uid is None:
+                kernel.bind(source, target)
+            else:
+                grant(source, target, uid)
+    if size is not None and uid is not None and stage is not None:
+        confine_as_root(stage, size, uid)
+    if uid is not None:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
+    kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
+    if size is not None:
+        if uid is None:
+            under_a_keeper()
+        else:
+            under_an_init()
+        kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
