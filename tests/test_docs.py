@@ -9,11 +9,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/mcp.md", "docs/python.md",
+    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/python.md",
     "docs/repository.md", "docs/sandbox.md", "docs/testing.md", "docs/tool_retrieval.md",
     "docs/tools.md",
 )  # fmt: skip
-SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/telemetry", "src/treadle/testing",
+SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/mcp_server", "src/treadle/telemetry", "src/treadle/testing",
            "agents", "planner", "executor", "tools", "serving")  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from treadle.core.json_value import JsonValue
+from treadle.tools.sandbox.spelled_out import spelled_out
 
 DEEPEST_VALUE = 100
 
@@ -31,21 +32,16 @@ def parsed_report(content: bytes | None) -> SnippetReport:
         read = json.loads(content, parse_constant=_no_constant)
         _check_depth(read, DEEPEST_VALUE)
     except (ValueError, RecursionError) as error:
-        return SnippetReport(note=f"its value was left out: {_shown(str(error)[:200])}")
+        return SnippetReport(note=f"its value was left out: {spelled_out(str(error)[:200])}")
     if not isinstance(read, dict):
         return SnippetReport(note="its value was left out: no report")
     code, kind, note = read.get("exit"), read.get("kind"), read.get("note")
     return SnippetReport(
         code if type(code) is int and 0 <= code <= 255 else None,
-        _shown(kind[:200]) if isinstance(kind, str) else "",
-        _shown(note[:500]) if isinstance(note, str) else "",
+        spelled_out(kind[:200]) if isinstance(kind, str) else "",
+        spelled_out(note[:500]) if isinstance(note, str) else "",
         cast(JsonValue, read.get("value")),
     )
-
-
-def _shown(text: str) -> str:
-    """`text` with what could command a terminal, or forge a line, spelled out."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _no_constant(name: str) -> JsonValue:

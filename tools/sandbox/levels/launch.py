@@ -109,7 +109,8 @@ def resource_limits(
         ("RLIMIT_CPU", max(1, round(limits.cpu_seconds + 0.49))),
         ("RLIMIT_FSIZE", limits.file_bytes),
         ("RLIMIT_NOFILE", limits.open_files),
-        ("RLIMIT_NPROC", processes),
+        # Where a cgroup bounds the total, that is the one to tell of it.
+        ("RLIMIT_NPROC", processes if per_process else processes + 16),
         ("RLIMIT_CORE", 0),
         ("RLIMIT_MEMLOCK", 0),
         ("RLIMIT_MSGQUEUE", 0),

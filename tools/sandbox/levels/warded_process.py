@@ -54,7 +54,10 @@ class WardedProcess:
             raise ToolError("sandbox_failed", "a sandboxed process could not be ended") from error
 
     async def _received(self) -> BoundaryEnd:
-        data = await asyncio.get_running_loop().sock_recv(self._lifeline, PACKET_BYTES)
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self._lifeline, PACKET_BYTES)
+        except ConnectionResetError:
+            data = b""  # the warden was killed with something of ours unread
         self._lifeline.close()
         if not data:
             # The warden was killed: what it had started dies with it.

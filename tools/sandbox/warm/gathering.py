@@ -17,6 +17,7 @@ from treadle.tools.sandbox.contract import (
 )
 from treadle.tools.sandbox.frames import FrameError, decode_bytes, strict_json
 from treadle.tools.sandbox.guest.cell import JSON, RAISED, REPR, TOO_LARGE
+from treadle.tools.sandbox.spelled_out import spelled_out
 from treadle.tools.sandbox.workspace_files import CollectedFiles
 
 _WORDS: Final[dict[str, str]] = {"out": "stdout", "err": "stderr", "value": "its report"}
@@ -56,7 +57,7 @@ class Gathering:
             raise FrameError("figures that cannot be")
         self.usage = SandboxUsage(cpu, memory)
         if ended == "timeout":
-            self.stop("timeout", f"it had its {self._limits.seconds:g} s")
+            self.stop("timeout", f"it took more than its {self._limits.seconds:g} s")
         elif ended == "overrun":
             self._overran()
         elif ended == "signal":
@@ -74,7 +75,9 @@ class Gathering:
             raise FrameError("figures that cannot be")
         kept = "it was interrupted, and the session goes on" if not lost else ""
         if ended == "timeout":
-            self.stop("timeout", "; ".join(filter(None, (f"it had its {seconds:g} s", kept))))
+            self.stop(
+                "timeout", "; ".join(filter(None, (f"it took more than its {seconds:g} s", kept)))
+            )
         elif ended == "overrun":
             self._overran()
             self.reason = "; ".join(filter(None, (self.reason, kept)))
@@ -108,7 +111,7 @@ class Gathering:
             self.status = "memory"
             self.reason = "it could not get the memory that it asked for (MemoryError)"
         elif report.startswith(RAISED):
-            self.reason = f"it raised {report[1:201].decode('utf-8', 'replace')}"
+            self.reason = f"it raised {_quoted(report[1:])}"
         else:
             self.reason = f"it ended with exit code {code}"
 
@@ -124,7 +127,7 @@ class Gathering:
         self.signal = number
         most = self._limits.cpu_seconds
         if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu >= most):
-            self.stop("timeout", f"it had its {most:g} s of CPU time")
+            self.stop("timeout", f"it took more than its {most:g} s of CPU time")
         else:
             self.stop("killed", f"it was ended by signal {number}")
 
@@ -169,7 +172,11 @@ class Gathering:
             except FrameError:
                 return None, "its value is no JSON that is taken"
         if kind == REPR:
-            return None, f"its value is no JSON: {body.decode('utf-8', 'replace')}"
+            return None, f"its value is no JSON: {_quoted(body)}"
         if kind == TOO_LARGE:
             return None, f"its value has more than {self._limits.output_bytes} bytes"
         return None, ""
+
+
+def _quoted(text: bytes) -> str:
+    return spelled_out(text[:200].decode("utf-8", "replace"))

@@ -15,6 +15,7 @@ from treadle.core.json_value import JsonValue
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits, SandboxResult
 from treadle.tools.sandbox.file_names import WantedFiles
 from treadle.tools.sandbox.frames import FrameError, encode_frame
+from treadle.tools.sandbox.spelled_out import spelled_out
 from treadle.tools.sandbox.warm.gathering import Gathering
 from treadle.tools.sandbox.warm.guest_process import GuestLost, GuestProcess, HostedBoundary
 from treadle.tools.sandbox.warm.messages import ZYGOTE, guest_limits
@@ -162,7 +163,7 @@ class WarmWorker:
                     gathering.done(message)
                     break
                 case "refused":
-                    gathering.stop("refused", str(message["reason"]))
+                    gathering.stop("refused", spelled_out(str(message["reason"])))
                     break
                 case "turn":
                     gathering.stop("killed", "the process that watches it was ended")
