@@ -37,7 +37,7 @@ from treadle.executor import Approve, RunResult
 from treadle.executor.calling import ToolCaller
 from treadle.planner.plan import Plan
 from treadle.serving.resolve import choose_model
-from treadle.tools import Effect, Tool
+from treadle.tools import Effect, Tool, ToolRegistry
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -83,7 +83,7 @@ class Runtime(RecordedRuns):
         self,
         *,
         model: str | ChatModel | None = None,
-        tools: Iterable[Tool | Agent] = (),
+        tools: Iterable[Tool | Agent] | ToolRegistry = (),
         workspace: Path | str | None = None,
         allow_hosts: Sequence[str] = (),
         builtins: bool = True,

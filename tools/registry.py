@@ -17,7 +17,7 @@ class ToolRegistry(Mapping[str, Tool]):
     Raises ConfigError (`duplicate_tool`, `bad_tool`).
     """
 
-    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+    def __init__(self, tools: Iterable[Tool] | ToolRegistry = ()) -> None:
         self._tools: dict[str, Tool] = {}
         for each in tools.values() if isinstance(tools, ToolRegistry) else tools:
             if not isinstance(each, Tool):
@@ -40,7 +40,9 @@ class ToolRegistry(Mapping[str, Tool]):
             replace(each, name=f"{prefix}.{name}") for name, each in self._tools.items()
         )
 
-    def merged(self, *others: Iterable[Tool], **under: Iterable[Tool]) -> ToolRegistry:
+    def merged(
+        self, *others: Iterable[Tool] | ToolRegistry, **under: Iterable[Tool] | ToolRegistry
+    ) -> ToolRegistry:
         """These tools and those of `others`; those of `under` each under its prefix.
 
         Raises ConfigError (`duplicate_tool`, `bad_tool`).

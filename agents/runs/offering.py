@@ -14,7 +14,7 @@ from treadle.tools.dry import dry
 
 def offered(
     model: ChatModel,
-    given: Iterable[Tool | Agent],
+    given: Iterable[Tool | Agent] | ToolRegistry,
     *,
     workspace: Path | None,
     hosts: Sequence[str],

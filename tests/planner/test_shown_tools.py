@@ -65,7 +65,7 @@ async def test_the_planner_shows_some_and_takes_every_tool() -> None:
 
 def test_tools_of_the_plan_under_way_are_shown_in_any_case() -> None:
     shown = ShownTools(2).of(MANY, ["weather"], always=["filler_42", "no_longer_there"])
-    assert list(shown)[0] == "filler_42"
+    assert next(iter(shown)) == "filler_42"
     assert "weather_forecast" in shown
 
 

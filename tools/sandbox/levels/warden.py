@@ -68,6 +68,13 @@ class Warden:
             if not self.running:
                 self._start()
 
+    def _start_again(self) -> None:
+        with self._lock:
+            if self._process is not None and self._owner == os.getpid():
+                self._process.kill()
+                self._process.wait(READY_SECONDS)
+            self._start()
+
     @property
     def pid(self) -> int | None:
         """The program's process id; None where it does not run."""
@@ -151,7 +158,13 @@ class Warden:
         loop = asyncio.get_running_loop()
         try:
             with theirs:
-                await self._send(json.dumps(request).encode(), [theirs.fileno(), *descriptors])
+                packet, sent = json.dumps(request).encode(), [theirs.fileno(), *descriptors]
+                try:
+                    await self._send(packet, sent)
+                except (BrokenPipeError, ConnectionResetError):
+                    # It was killed a moment ago, and has not taken the request: a new one will.
+                    await asyncio.to_thread(self._start_again)
+                    await self._send(packet, sent)
             async with asyncio.timeout(START_SECONDS):
                 answer = json.loads(await loop.sock_recv(ours, PACKET_BYTES) or b"{}")
         except (OSError, TimeoutError) as error:
