@@ -12,6 +12,7 @@ from treadle.agents.agent import Agent
 from treadle.agents.runs.journals import Journals
 from treadle.agents.runs.offering import offered
 from treadle.agents.runs.opening import Opening, RunOptions
+from treadle.agents.runs.past_plans import PastPlans
 from treadle.agents.runs.pipeline import Pipeline
 from treadle.agents.runs.planning import plan_alone
 from treadle.agents.runs.recorded import Origin
@@ -36,6 +37,7 @@ from treadle.core.settings import Settings
 from treadle.executor import Approve, RunResult
 from treadle.executor.calling import ToolCaller
 from treadle.planner.plan import Plan
+from treadle.planner.shown_tools import ShownTools
 from treadle.serving.resolve import choose_model
 from treadle.tools import Effect, Tool, ToolRegistry
 
@@ -126,7 +128,8 @@ class Runtime(RecordedRuns):
         """Everything that plans may call."""
         url = database if database is not None else self._settings.get("database_url")
         durations = ToolDurations()
-        self._journals = Journals(url, durations)
+        shown = ShownTools()
+        self._journals = Journals(url, durations, PastPlans(shown, self.tools))
         if url is not None and artifacts is None:
             artifacts = state_folder(self._settings) / "artifacts"
         self.launch: Mapping[str, JsonValue] | None = None
@@ -140,6 +143,7 @@ class Runtime(RecordedRuns):
             max_replans=max_replans,
             max_repairs=max_repairs,
             undo_on_failure=undo_on_failure,
+            shown=shown,
         )
         self._clock = clock or SystemClock()
         self._caller = ToolCaller(self._clock)
@@ -197,7 +201,8 @@ class Runtime(RecordedRuns):
         raise RunError("event_loop_running", "an event loop runs here already: await run() instead")
 
     async def learned(self) -> None:
-        """Return when it is known how long calls took in the runs that are journaled.
+        """Return when it is known how long calls took in the runs that are journaled, and, where
+        there are more tools than models are shown, which were used together.
 
         Estimates only: no run waits for it by itself.
         """

@@ -79,6 +79,11 @@ def granted(tool: str, names: tuple[str, ...], provider: SecretProvider | None) 
         _granted.reset(token)
 
 
+def grant_in_force() -> bool:
+    """Whether code here works for a call that was granted secrets."""
+    return _granted.get() is not None
+
+
 def scopes_of(name: str, scopes: str | Iterable[str | Secret]) -> tuple[str, ...]:
     """The names in the `scopes` of tool `name`. Raises ConfigError (`bad_secret`)."""
     given = [scopes] if isinstance(scopes, str) else list(scopes)

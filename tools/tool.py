@@ -24,7 +24,7 @@ from treadle.tools.fingerprint import code_of, fingerprint_of
 from treadle.tools.limits import CircuitBreaker, RateLimit, check_limits
 from treadle.tools.results import check_size, check_verified
 from treadle.tools.retry import Retry
-from treadle.tools.secrets import granted
+from treadle.tools.secrets import grant_in_force, granted
 from treadle.tools.signature import IDEMPOTENCY_KEY, Signature
 from treadle.tools.streaming import TakeItem, collected
 from treadle.tools.undoing import bounded, is_async
@@ -207,7 +207,7 @@ class Tool:
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
-        if self.scopes or any_known():
+        if self.scopes or any_known() or grant_in_force():
             return await self._kept_secret(checked, take, seconds)
         if self.verify is not None:
             return await self._verified(checked, take, seconds)

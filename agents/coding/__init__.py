@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from treadle.agents.coding.clarifying import Answer, Clarify, Question
     from treadle.agents.coding.code_agent import CodeAgent
     from treadle.agents.coding.loop import LoopLimits
+    from treadle.agents.coding.project_tests import ProjectTests
+    from treadle.agents.coding.repository_agent import RepositoryAgent
+    from treadle.agents.coding.repository_result import (
+        EditStep,
+        RepositoryEvidence,
+        RepositoryResult,
+    )
     from treadle.agents.coding.result import CodeResult, Evidence
     from treadle.agents.coding.strategy import QUICK, THOROUGH, Strategy
 
@@ -22,9 +29,14 @@ __all__ = [
     "Clarify",
     "CodeAgent",
     "CodeResult",
+    "EditStep",
     "Evidence",
     "LoopLimits",
+    "ProjectTests",
     "Question",
+    "RepositoryAgent",
+    "RepositoryEvidence",
+    "RepositoryResult",
     "Strategy",
 ]
 
@@ -37,9 +49,14 @@ _HOMES = {
     "Clarify": "clarifying",
     "CodeAgent": "code_agent",
     "CodeResult": "result",
+    "EditStep": "repository_result",
     "Evidence": "result",
     "LoopLimits": "loop",
+    "ProjectTests": "project_tests",
     "Question": "clarifying",
+    "RepositoryAgent": "repository_agent",
+    "RepositoryEvidence": "repository_result",
+    "RepositoryResult": "repository_result",
     "Strategy": "strategy",
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import cast
 
 from treadle.agents.agent import STEP_TIMEOUT, Agent, AgentResult
@@ -16,9 +17,11 @@ from treadle.agents.coding.judge import Judgement
 from treadle.agents.coding.model_use import ModelUse
 from treadle.agents.coding.prompts import INSTRUCTIONS
 from treadle.agents.coding.result import CodeOutput, CodeResult, CodeVerdict, Count, Evidence
+from treadle.agents.coding.session_workbench import SessionWorkbench, session_boundary
 from treadle.agents.coding.strategy import QUICK, Strategy
 from treadle.agents.coding.suite import Suite
 from treadle.agents.coding.work import Done, Work
+from treadle.agents.coding.workbench import FileWorkbench, Workbench
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatModel, Message
 from treadle.core.clock import Clock, SystemClock
@@ -135,8 +138,8 @@ class CodeAgent(Agent):
                 uses,
                 executions,
                 self._strategy,
+                await self._workbenches(runner, executions, files or {}),
                 show_tests=self._show_tests,
-                files=files,
                 clarify=self._clarify,
                 test_seconds=self._test_seconds,
             )
@@ -147,6 +150,16 @@ class CodeAgent(Agent):
         asked = Message("user", task, taint=taint)
         said = Message("assistant", f"```python\n{result.code}\n```", taint=taint)
         return AgentResult(result.code, result, (asked, said), uses.usage)
+
+    async def _workbenches(
+        self, runner: CodeRunner, executions: Executions, files: Mapping[str, bytes | str]
+    ) -> Callable[[], Workbench]:
+        """Sessions where our own sandbox has them here; else files that are carried along."""
+        # Actions in SQL work on this file only where files are carried along.
+        boundary = None if "data.db" in files else await session_boundary(runner, self._policy)
+        if boundary is None:
+            return partial(FileWorkbench, executions, files)
+        return partial(SessionWorkbench, executions, boundary, files, policy=self._policy)
 
     def as_tool(self, model: ChatModel | None, *, dry_run: bool = False) -> Tool:
         """This agent as a tool that takes `task`, and `tests` where there are any.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from treadle.core.errors import ErrorInfo, ToolError
 from treadle.core.events import Payload, ToolCalled
@@ -64,22 +65,39 @@ class Executions:
         Raises ToolError (`sandbox_unavailable`) where it was refused, BudgetExceeded, and what
         the runner raises.
         """
+        used = limits or self.limits
+        work = partial(
+            self._runner.run,
+            code,
+            command=command,
+            files=files,
+            results=results,
+            limits=used,
+            policy=self._policy,
+        )
+        return await self.perform(purpose, work, seconds=used.seconds, shown=shown)
+
+    async def perform(
+        self,
+        purpose: str,
+        work: Callable[[], Awaitable[SandboxResult]],
+        *,
+        seconds: float | None = None,
+        shown: JsonValue = None,
+    ) -> SandboxResult:
+        """Do `work`, one execution; see `run`. seconds: its own limit, that of all by default.
+
+        Raises as `run` does.
+        """
         program = current_program.get()
         if program is not None:
             program.budget.reserve_step()
-        used = limits or self.limits
+        bound = self.limits.seconds if seconds is None else seconds
         async with self._room:
             self.count += 1
             try:
-                async with asyncio.timeout(used.seconds + _GRACE):
-                    result = await self._runner.run(
-                        code,
-                        command=command,
-                        files=files,
-                        results=results,
-                        limits=used,
-                        policy=self._policy,
-                    )
+                async with asyncio.timeout(bound + _GRACE):
+                    result = await work()
             except TimeoutError:
                 raise ToolError(
                     "sandbox_failed", f"an execution did not end {_GRACE:g} s after its limit"

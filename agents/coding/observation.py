@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from treadle.tools.sandbox.contract import SandboxResult
 
 MOST_SHOWN = 4_000
@@ -30,3 +32,17 @@ def observed(result: SandboxResult) -> str:
         why = f": {result.reason}" if result.reason else ""
         parts.append(f"ended: {result.status}, exit code {result.exit_code}{why}")
     return "\n".join(parts) or "(it ended without output)"
+
+
+def with_table(result: SandboxResult) -> SandboxResult:
+    """The result of a session of SQL with its rows as text, one to a line."""
+    match result.value:
+        case {"columns": list(columns), "rows": list(rows), "more": more}:
+            lines = [" | ".join(str(each) for each in columns)]
+            lines += [
+                " | ".join(str(each) for each in row) for row in rows if isinstance(row, list)
+            ]
+            if more:
+                lines.append("(there are more rows)")
+            return replace(result, stdout=result.stdout + "\n".join(lines), value=None)
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from treadle.agents.coding.case import Call, Case, Seen
@@ -22,7 +22,7 @@ from treadle.agents.coding.selection import Selected, select
 from treadle.agents.coding.strategy import Strategy
 from treadle.agents.coding.suite import Suite
 from treadle.agents.coding.trace import trace_call
-from treadle.agents.coding.workbench import FileWorkbench
+from treadle.agents.coding.workbench import Workbench
 from treadle.core.chat import Message
 from treadle.core.errors import BudgetExceeded, ErrorInfo, ModelError
 from treadle.core.events import Payload, ToolCalled
@@ -73,6 +73,8 @@ class Work:
     """Does one task.
 
     What a budget, or the model, ends early keeps what there is by then: `stopped` says so.
+
+    workbench: makes one for a candidate to try things out on.
     """
 
     def __init__(
@@ -82,9 +84,9 @@ class Work:
         model: ModelUse,
         executions: Executions,
         strategy: Strategy,
+        workbench: Callable[[], Workbench],
         *,
         show_tests: bool = False,
-        files: Mapping[str, bytes | str] | None = None,
         clarify: Clarify | None = None,
         test_seconds: float = 5.0,
     ) -> None:
@@ -95,7 +97,7 @@ class Work:
         self._judge = Judge(executions, test_seconds=test_seconds)
         self._strategy = strategy
         self._show_tests = show_tests
-        self._files = dict(files or {})
+        self._workbench = workbench
         self._clarify = clarify
         self._plan: SimulatedPlan | None = None
         self._stopped: BudgetExceeded | ModelError | None = None
@@ -177,20 +179,22 @@ class Work:
             text = opening(
                 self._task, self._suite, plan=plan, show_tests=self._show_tests, candidate=number
             )
-            return await self._looped([Message("system", INSTRUCTIONS), Message("user", text)])
+            return await self._looped([Message("user", text)])
 
     async def _looped(self, messages: Sequence[Message]) -> Candidate | None:
+        workbench = self._workbench()
         loop = Loop(
             self._model,
             self._judge,
             self._suite,
             limits=self._strategy.loop,
-            workbench=FileWorkbench(self._executions, self._files),
+            workbench=workbench,
             show_tests=self._show_tests,
             diagnose=self._diagnose if self._strategy.trace else None,
         )
         try:
-            return await loop.run(messages)
+            told = Message("system", f"{INSTRUCTIONS}\n\n{workbench.about}")
+            return await loop.run([told, *messages])
         except (BudgetExceeded, ModelError) as error:
             # The others go on until they are refused themselves; what there is is kept.
             self._stopped = self._stopped or error
@@ -198,6 +202,7 @@ class Work:
         finally:
             self._attempts += loop.attempts
             self._actions += loop.actions
+            await workbench.close()
 
     async def _diagnose(self, code: str, judgement: Judgement) -> str:
         found = failing_call(judgement)
@@ -284,7 +289,6 @@ class Work:
         best = max(drafts, key=_worth)
         text = opening(self._task, self._suite, plan="", show_tests=self._show_tests, candidate=0)
         messages = [
-            Message("system", INSTRUCTIONS),
             Message("user", text),
             Message("assistant", f"```python\n{best.candidate.code}\n```"),
             Message("user", "A person has looked at it: see the examples. Correct the program."),

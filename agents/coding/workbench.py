@@ -43,8 +43,17 @@ database.commit()
 class Workbench(Protocol):
     """Runs actions; what an action leaves behind is there for the next one."""
 
+    @property
+    def about(self) -> str:
+        """What the model is told of it: what survives, and what does not."""
+        ...
+
     async def act(self, action: Action) -> str:
         """What `action` shows. Raises ToolError where the sandbox is not to be had."""
+        ...
+
+    async def close(self) -> None:
+        """End whatever still runs."""
         ...
 
 
@@ -56,6 +65,11 @@ class FileWorkbench:
 
     files: what is there at the beginning, by relative path.
     """
+
+    about = (
+        "Each action starts anew; only files survive, and all kinds share them. SQL is SQLite's, "
+        "on the database data.db."
+    )
 
     def __init__(
         self, executions: Executions, files: Mapping[str, bytes | str] | None = None
@@ -80,3 +94,6 @@ class FileWorkbench:
         if result.status in ("ok", "error"):
             self._files = dict(kept)
         return observed(result)
+
+    async def close(self) -> None:
+        """Nothing runs between actions."""

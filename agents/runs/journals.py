@@ -11,6 +11,7 @@ from treadle.core.durations import ToolDurations
 from treadle.core.errors import ConfigError, TreadleError
 
 if TYPE_CHECKING:
+    from treadle.agents.runs.past_plans import PastPlans
     from treadle.executor.journal import Journal
 
 _GRACE = 0.05
@@ -24,11 +25,13 @@ class Journals:
 
     url: of the database; None where runs are in memory only. Raises ConfigError for a bad one.
     durations: told how long calls took in the runs that are recorded there.
+    past: told which tools they used, where that matters.
     """
 
-    def __init__(self, url: str | None, durations: ToolDurations) -> None:
+    def __init__(self, url: str | None, durations: ToolDurations, past: PastPlans) -> None:
         self._url = url
         self._durations = durations
+        self._past = past
         self._learning: dict[
             asyncio.AbstractEventLoop, tuple[asyncio.Task[None], asyncio.Event]
         ] = {}
@@ -89,9 +92,11 @@ class Journals:
 
         try:
             self._durations.seed(await recorded_durations(journal.database))
+            if self._past.matter:
+                await self._past.learn(journal.database)
         except TreadleError as error:
             # Estimates are all that is lost; who needs the database will say what is wrong.
-            _log.info("durations of earlier runs cannot be read: %s", error)
+            _log.info("earlier runs cannot be read: %s", error)
 
     async def close_here(self) -> None:
         """Write what is left in the running event loop, and close its connections."""

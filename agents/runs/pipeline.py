@@ -241,6 +241,9 @@ class Pipeline:
         wanted = self._settled.undo_on_failure and self._plan is not None
         if status == "failed" and wanted and keeps:
             await self._undoing.log(self.log, self._settled.tools)
+        if status != "succeeded":
+            # What went wrong is told in words of those who are not trusted, too.
+            self._tainted.told()
         ended = RunFinished(
             status=status,
             answer=None if self._answer is None else self._shown,

@@ -79,6 +79,7 @@ def planner_of(settled: Settled) -> LLMPlanner:
         settled.model,
         settled.prompts,
         max_repairs=settled.max_repairs,
+        shown=settled.shown,
         deadlines=settled.deadlines,
     )
 
@@ -89,6 +90,7 @@ def joiner_of(settled: Settled) -> Joiner:
         settled.model,
         settled.prompts,
         max_repairs=settled.max_repairs,
+        shown=settled.shown,
         deadlines=settled.deadlines,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from treadle.core.chat import ChatModel
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.settings import Settings
 from treadle.planner.prompt import Prompts
+from treadle.planner.shown_tools import ShownTools
 from treadle.tools import ToolRegistry
 from treadle.tools.artifacts import ArtifactStore
 
@@ -25,6 +26,7 @@ class Settled:
     max_replans: int
     max_repairs: int
     undo_on_failure: bool = False
+    shown: ShownTools = field(default_factory=ShownTools)
 
 
 def settle(
@@ -37,6 +39,7 @@ def settle(
     max_replans: int,
     max_repairs: int,
     undo_on_failure: bool,
+    shown: ShownTools,
 ) -> Settled:
     """What a Runtime was told, and where it was told nothing, what is configured.
 
@@ -53,4 +56,5 @@ def settle(
         max_replans=max_replans,
         max_repairs=max_repairs,
         undo_on_failure=undo_on_failure,
+        shown=shown,
     )

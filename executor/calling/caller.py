@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from treadle.core.clock import Clock
 from treadle.core.errors import TreadleError
 from treadle.core.json_value import JsonValue, canonical_json
+from treadle.core.taint import CallTaint, current_taint
 from treadle.executor.calling.circuit import Circuit, Verdict
 from treadle.executor.calling.hedge import hedged
 from treadle.executor.calling.rate import MOST_WAIT, RateGate
@@ -90,6 +91,9 @@ class ToolCaller:
                 partial(self._shared, key, tool, fresh, arguments, timeout),
                 self._longest(tool, timeout),
             )
+        around = current_taint.get()
+        if around is not None:
+            around.add(kept.labels)
         return kept.thaw()
 
     async def _shared(
@@ -100,7 +104,15 @@ class ToolCaller:
         arguments: Mapping[str, JsonValue],
         timeout: float | None,
     ) -> Frozen:
-        result = Frozen.of(await self._guarded(tool, arguments, timeout, None))
+        # What it reads by itself counts for everybody who gets the result.
+        around = current_taint.get()
+        inside = CallTaint() if around is None else CallTaint(around.inputs)
+        before = current_taint.set(inside)
+        try:
+            value = await self._guarded(tool, arguments, timeout, None)
+        finally:
+            current_taint.reset(before)
+        result = Frozen.of(value, inside.gathered)
         self._results.keep(key, result, fresh)
         return result
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from treadle.core.clock import Clock
 from treadle.core.json_value import JsonValue, compact_json
+from treadle.core.taint import CLEAN, Labels
 
 MOST_RESULTS = 1_000
 """Results that are kept; the one that was not used for longest goes first."""
@@ -19,17 +20,21 @@ MOST_CHARACTERS = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A result that nobody can change: whoever thaws it gets lists and dicts of their own."""
+    """A result that nobody can change: whoever thaws it gets lists and dicts of their own.
+
+    labels: of what was read for it, beside its arguments.
+    """
 
     _scalar: bool | int | float | str | None
     _text: str | None
+    labels: Labels = CLEAN
 
     @classmethod
-    def of(cls, value: JsonValue) -> Frozen:
+    def of(cls, value: JsonValue, labels: Labels = CLEAN) -> Frozen:
         """Freeze `value` as it is now."""
         if isinstance(value, list | dict):
-            return cls(None, compact_json(value))
-        return cls(value, None)
+            return cls(None, compact_json(value), labels)
+        return cls(value, None, labels)
 
     def thaw(self) -> JsonValue:
         """The value, as a copy where it is mutable."""

@@ -222,3 +222,23 @@ def test_a_handle_is_a_name(name: Any) -> None:
         Secret(name)
     assert raised.value.code == "bad_secret"
     assert str(name) not in raised.value.message or name in ("", 3)
+
+
+async def test_a_tool_within_a_call_has_none_of_its_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TREADLE_OUTER_KEY", "a value of the outer call")
+
+    @tool
+    async def inner() -> str:
+        """Names no secret."""
+        return Secret("TREADLE_OUTER_KEY").reveal()
+
+    @tool(scopes=["TREADLE_OUTER_KEY"])
+    async def outer() -> str:
+        """Has a secret, and calls another tool."""
+        return str(await inner.call({}))
+
+    with pytest.raises(ToolError) as refused:
+        await outer.call({})
+    assert refused.value.code == "secret_not_granted"

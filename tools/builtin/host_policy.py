@@ -20,6 +20,9 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 RESOLVE_SECONDS = 10.0
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CLOUDS_OWN = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
+"""Where clouds serve metadata and agents of theirs, beside link-local addresses; RFC 6890 keeps the
+first for protocols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ def _is_public(address: str) -> bool:
     parsed = _unmapped(ipaddress.ip_address(address))
     if isinstance(parsed, ipaddress.IPv6Address) and (carried := _carried(parsed)):
         return all(each.is_global and not each.is_multicast for each in carried)
+    if getattr(parsed, "is_site_local", False) or any(parsed in each for each in _CLOUDS_OWN):
+        return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 

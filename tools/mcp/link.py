@@ -41,6 +41,7 @@ class Link:
         self._wanted = asyncio.Event()
         self._waiters: list[asyncio.Future[Connection]] = []
         self._restarts: list[float] = []
+        self._looking = False
 
     async def ready(self) -> Connection:
         """The connection, made anew where it was lost.
@@ -48,7 +49,8 @@ class Link:
         Raises ToolError (`mcp_unreachable`, and what `look` raises), and ConfigError.
         """
         current = self._current
-        if current is not None and not current.is_lost and not current.has_changed:
+        settled = not self._looking
+        if current is not None and settled and not current.is_lost and not current.has_changed:
             return current
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -107,6 +109,8 @@ class Link:
                 listening.cancel()
 
     async def _seen(self, connection: Connection) -> None:
+        """Judge what it lists; until that is done nobody calls."""
+        self._looking = True
         try:
             async with asyncio.timeout(self._server.start_seconds):
                 await self._look(connection)
@@ -116,6 +120,8 @@ class Link:
                 f"MCP server '{self._server.name}' does not list its tools",
                 retryable=True,
             ) from None
+        finally:
+            self._looking = False
 
     def _count(self) -> None:
         """Note a start. Raises ToolError where there were too many."""

@@ -9,6 +9,8 @@ code under test prints, patches, overwrites or leaves behind changes nothing her
 # ruff: noqa: S102, BLE001
 
 import ast
+import asyncio  # here, before the code under test could stand in for it
+import builtins
 import contextlib
 import ctypes
 import functools
@@ -90,7 +92,9 @@ class Run:
             solution = Anything("solution")
         else:
             solution = module_of(remote)
-            vars(module).update({k: v for k, v in vars(solution).items() if not k.startswith("__")})
+            vars(module).update(
+                {k: v for k, v in vars(solution).items() if not self.is_the_tests_own(k)}
+            )
         sys.modules["solution"] = solution
         for alias in self.job["modules"]:
             sys.modules[alias] = solution
@@ -108,6 +112,12 @@ class Run:
                 if remote is not None:
                     raise
         return found + list(self.functions(module, tree))
+
+    def is_the_tests_own(self, name):
+        """What asserts are made of is not the solution's to define, unless it is asked for that."""
+        if name.startswith("__"):
+            return True
+        return hasattr(builtins, name) and name != self.job["entry"]
 
     def functions(self, module, tree):
         defined = {each.name for each in tree.body if hasattr(each, "name")}
@@ -231,7 +241,6 @@ def methods_of(name, kind, method):
 
 def finished(result):
     if inspect.iscoroutine(result):
-        import asyncio
 
         asyncio.run(result)
 
@@ -274,7 +283,8 @@ def main():
         job = json.loads(file.read())
     for name in MINE:
         os.unlink(name)
-    sys.path.remove(os.getcwd())
+    # Whatever lies in the workspace from now on may be the work of the code under test.
+    sys.path[:] = [each for each in sys.path if each not in ("", ".", os.getcwd())]
     hide()
     out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -212,6 +212,7 @@ async def test_nothing_is_allowed_by_default(server: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "::1",
+                                     "192.0.0.192", "168.63.129.16", "fec0::1",
                                      "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "192.168.1.1", "224.0.0.1"])  # fmt: skip
 async def test_an_allowed_name_must_not_lead_inside(address: str) -> None:
     tool = fetcher("intranet.example", intranet_example=address)

@@ -129,3 +129,22 @@ def test_what_is_no_host_is_refused() -> None:
     with pytest.raises(ToolError) as failed:
         HostProxy(Path("/nowhere"), ["*"])
     assert failed.value.code == "bad_allowed_host"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "X: a\nHost: evil.example",
+        "Host : evil.example",
+        " Host: evil.example",
+        "X: a\rHost: b",
+        "X",
+    ],
+    ids=["bare line feed", "space before the colon", "folded", "bare return", "no colon"],
+)
+async def test_a_head_that_servers_may_read_differently_goes_nowhere(line: str) -> None:
+    requests: list[bytes] = []
+    async with site(requests) as port, asking([f"127.0.0.1:{port}"]) as ask:
+        answer = await ask(f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\n{line}\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 400")
+    assert requests == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ MOST_CONNECTIONS = 64
 _MOST_HEADER = 16 * 1024
 _BLOCK = 64 * 1024
 _USUAL_PORTS = (80, 443)
+_HEADER_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class HostProxy:
@@ -129,7 +132,12 @@ def _names_port(rule: str) -> bool:
 def _target(head: bytes) -> tuple[str, int, bytes]:
     """Host, port, and what to send there first; nothing for a tunnel. Raises ValueError."""
     lines = head.decode("latin-1").split("\r\n")
+    if not all(_HEADER_LINE.fullmatch(each) for each in lines[1:] if each):
+        # Servers differ in what they make of it, and so in whom it asks.
+        raise ValueError("a header that is none")
     method, target, version = lines[0].split(" ")
+    if not method.isalpha() or _CONTROL.search(lines[0]):
+        raise ValueError("a request that is none")
     if method == "CONNECT":
         parts = urlsplit(f"//{target}")
         if not parts.hostname or parts.port is None or parts.path or parts.username:

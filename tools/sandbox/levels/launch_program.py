@@ -72,7 +72,7 @@ def limit(limits: "list[tuple[str, int]]") -> None:
 
     for name, value in limits:
         # At the first limit of the processor's time a signal says why; at the second it is over.
-        hard = value + 1 if name == "RLIMIT_CPU" else value
+        hard = value + 1 if name == "RLIMIT_CPU" and value > 0 else value
         resource.setrlimit(getattr(resource, name), (value, hard))
 
 
@@ -149,7 +149,7 @@ def main(request: "Request") -> None:
     os.chdir(request["workspace"])
     write_files(request["files"])
     hand_over(request["workspace"])
-    os.closerange(3, 1024)
+    os.closerange(3, 1 << 20)
     version = restrict(request["writable"], request["readable"], request["listable"])
     if version < request["landlock"]:
         raise SystemExit(f"Landlock has version {version} here: {request['landlock']} is needed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import NoReturn
@@ -38,7 +39,9 @@ def become(
         cgroups.enter()
         os.setsid()
         _take_descriptors(descriptors)
-        Path("/proc/self/oom_score_adj").write_text("700")
+        # Without a cgroup nothing else keeps it from costing another program its life.
+        Path("/proc/self/oom_score_adj").write_text("1000" if cgroups.empty else "700")
+        _leave_no_core_dumps()
         _enter_namespaces(request, uid, stage)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
@@ -50,6 +53,13 @@ def become(
         os.write(kept, str(error).encode(errors="replace")[:4000])
     finally:
         os._exit(127)
+
+
+def _leave_no_core_dumps() -> None:
+    """A limit of 1 says so to the kernel; with 0 it would still start a handler (core(5))."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    least = 1 if hard == resource.RLIM_INFINITY else min(hard, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (least, least))
 
 
 def _take_descriptors(descriptors: list[int]) -> None:

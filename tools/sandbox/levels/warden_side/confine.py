@@ -71,7 +71,7 @@ def _relay(child: int) -> NoReturn:
 
 def _let_go_of_descriptors() -> None:
     # Whoever reads the other ends waits until the last writer is gone.
-    os.closerange(0, 4096)
+    os.closerange(0, 1 << 20)
 
 
 def _reap(main: int) -> int | None:

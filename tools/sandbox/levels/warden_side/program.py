@@ -171,7 +171,7 @@ class Warden:
         self._checked = now
         for execution in list(self._live):
             if now >= execution.deadline:
-                execution.end("timeout", f"it had its {execution.seconds:g} seconds")
+                execution.end("timeout", f"it took more than its {execution.seconds:g} s")
             elif execution.verdict is None:
                 found = execution.cgroups.overstepped()
                 if found is not None:
@@ -222,6 +222,8 @@ class Warden:
 
 def main(descriptor: int) -> None:
     """Run on the control socket at `descriptor`; the settings come as its first packet."""
+    # It was handed over at the number that the host had it at, which may be any.
+    os.set_inheritable(descriptor, False)
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
