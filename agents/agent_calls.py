@@ -117,7 +117,7 @@ class AgentCalls:
         if not wanted.effect.repeatable:
             await self._intend(wanted, arguments)
         started = monotonic()
-        inside = CallTaint(read)
+        inside = CallTaint(read, wanted)
         outside = current_taint.set(inside)
         try:
             output = await self._called(wanted, arguments)

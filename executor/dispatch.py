@@ -106,7 +106,7 @@ class Dispatch:
         while following is not None:
             call = following
             outside = current_program.set(self._attempts.program_of(call.node))
-            taint = CallTaint(self._graph.taints.of_arguments(call.node))
+            taint = CallTaint(self._graph.taints.of_arguments(call.node), call.node.tool)
             before = current_taint.set(taint)
             outcome = await self._made(call)
             current_taint.reset(before)

@@ -17,6 +17,7 @@ from treadle.core.errors import ToolError, TreadleError
 from treadle.core.json_value import JsonSchema, JsonValue
 from treadle.core.program import current_program
 from treadle.core.secrets import SecretProvider, any_known, redact_error, redacted
+from treadle.core.taint import current_taint, label_of
 from treadle.core.threads import run_in_thread
 from treadle.tools.declared import Approval, check_declared
 from treadle.tools.effect import Effect
@@ -207,6 +208,10 @@ class Tool:
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
+        around = current_taint.get()
+        if around is not None and around.of is not self and self.gives_untrusted:
+            # Another tool calls this one: what that gives holds what this one gave.
+            around.add([label_of(self.name)])
         if self.scopes or any_known() or grant_in_force():
             return await self._kept_secret(checked, take, seconds)
         if self.verify is not None:

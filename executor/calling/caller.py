@@ -106,7 +106,7 @@ class ToolCaller:
     ) -> Frozen:
         # What it reads by itself counts for everybody who gets the result.
         around = current_taint.get()
-        inside = CallTaint() if around is None else CallTaint(around.inputs)
+        inside = CallTaint(of=tool) if around is None else CallTaint(around.inputs, around.of)
         before = current_taint.set(inside)
         try:
             value = await self._guarded(tool, arguments, timeout, None)

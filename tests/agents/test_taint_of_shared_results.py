@@ -86,3 +86,22 @@ async def test_what_a_failed_run_says_is_labelled_as_what_it_read() -> None:
         result = await runtime.run(Plan.from_wire({"steps": steps, "answer": "${kept}"}))
     assert result.status == "waiting"
     assert written == []
+
+
+async def test_a_tool_that_calls_an_untrusted_one_gives_what_that_gave() -> None:
+    written.clear()
+
+    @tool(effect="read")
+    async def summary(url: str) -> str:
+        """A tool around another."""
+        return str(await fetch.call({"url": url}))
+
+    steps = [
+        {"id": "said", "tool": "summary", "args": {"url": "u"}},
+        {"id": "kept", "tool": "write", "args": {"text": "${said}"}},
+    ]
+    model = ScriptedModel(lambda request: "fine")
+    async with Runtime(model=model, tools=[summary, write], builtins=False) as runtime:
+        result = await runtime.run(Plan.from_wire({"steps": steps, "answer": "${kept}"}))
+    assert result.status == "waiting"
+    assert written == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
 import secrets as random
@@ -71,3 +72,21 @@ def test_log_records_with_a_wrong_format_are_left_to_logging() -> None:
     remember("L", random.token_hex(8))
     record = logging.getLogRecordFactory()("a", 10, "f", 1, "%d %d", ("x",), None)
     assert record.msg == "%d %d"
+
+
+def test_a_traceback_in_the_log_does_not_tell() -> None:
+    value = fresh()
+    remember("KEY", value)
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    log = logging.getLogger("tests.secrets.traceback")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        raise ValueError(f"GET https://host/?key={value}")
+    except ValueError:
+        log.exception("failed")
+    finally:
+        log.removeHandler(handler)
+    assert "ValueError" in written.getvalue()
+    assert value not in written.getvalue()

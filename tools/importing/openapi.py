@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,8 @@ from treadle.tools.importing.credentials import Given, credentials_for
 from treadle.tools.importing.document import Document, bad, read
 from treadle.tools.importing.operation import Operation, operations
 from treadle.tools.importing.request import Caller
-from treadle.tools.mcp.signature import signature_for
 from treadle.tools.registry import ToolRegistry
+from treadle.tools.schema_signature import signature_for
 from treadle.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ def tools_from_openapi(
     places: dict[str, str] = {}
     for operation in found:
         base = _base_of(parsed, operation, base_url)
+        presented = credentials_for(parsed, operation, given)
+        if presented and base_url is None:
+            _check_goes_home(parsed, operation, base)
         caller = Caller(
             operation,
             str(base).rstrip("/"),
             _policy(base, allow_hosts, named=base_url is not None, resolve=resolve),
-            credentials_for(parsed, operation, given),
+            presented,
         )
         if operation.name in places:
             raise ConfigError(
@@ -139,6 +143,18 @@ def _base_of(document: Document, operation: Operation, base_url: str | None) -> 
             f"'{str(text)[:100]}' is no http:// or https:// address of an API; give base_url",
         )
     return url.copy_with(fragment=None)
+
+
+def _check_goes_home(document: Document, operation: Operation, base: URL) -> None:
+    """An operation may name a server of its own, and that must not be handed what opens the API."""
+    servers = document.root.get("servers")
+    home = _base_of(document, replace(operation, servers=servers), None) if servers else base
+    if (base.scheme, base.host, base.port) != (home.scheme, home.host, home.port):
+        raise ConfigError(
+            "openapi_credentials",
+            f"{operation.place} would send its credentials to {base.scheme}://{base.host}, which "
+            f"is not the API's own server ({home.host}); give base_url, or leave it out by `only`",
+        )
 
 
 def _server(document: Document, operation: Operation) -> str:

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from treadle.core.errors import TreadleError
+from treadle.core.errors import ToolError, TreadleError
 from treadle.core.json_value import JsonValue
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits, SandboxResult
 from treadle.tools.sandbox.execution import Job
@@ -72,7 +72,7 @@ _tried: dict[tuple[int, int, SandboxLevel], LevelReport] = {}
 
 def probe(*, again: bool = False) -> SandboxProbe:
     """Try every level; once in a process, and again where asked to. Takes up to some seconds."""
-    return SandboxProbe(tuple(_report(level, again) for level in _levels()))
+    return SandboxProbe(tuple(_report_for_now(level, again) for level in _levels()))
 
 
 async def probe_async(*, again: bool = False) -> SandboxProbe:
@@ -114,6 +114,14 @@ def _key(level: SandboxLevel) -> tuple[int, int, SandboxLevel]:
     return (os.getpid(), os.geteuid(), level)
 
 
+def _report_for_now(level: SandboxLevel, again: bool) -> LevelReport:
+    """The same, also where it could not be tried just now; that is not remembered."""
+    try:
+        return _report(level, again)
+    except ToolError as error:
+        return LevelReport(level, False, error.message)
+
+
 def _report(level: SandboxLevel, again: bool) -> LevelReport:
     with _lock:
         key = _key(level)
@@ -125,12 +133,22 @@ def _report(level: SandboxLevel, again: bool) -> LevelReport:
 
 
 async def try_level(level: SandboxLevel) -> LevelReport:
-    """Run something at one level, and look from inside whether it holds."""
+    """Run something at one level, and look from inside whether it holds.
+
+    Raises ToolError (`sandbox_busy`, retryable) where the machine is too busy to say: that is no
+    reason to go on with a weaker level.
+    """
     try:
         runner = runner_of(level)
         result = await runner.run(Job(LOOK_AROUND, None, {}, WantedFiles(()), PROBE_LIMITS))
     except TreadleError as error:
+        if isinstance(error, ToolError) and error.retryable:
+            raise
         return LevelReport(level, False, error.message)
+    if result.status == "timeout":
+        raise ToolError(
+            "sandbox_busy", f"the trial of level {level} took too long; try again", retryable=True
+        )
     wrong = _wrong(level, result)
     if wrong is not None:
         return LevelReport(level, False, wrong)

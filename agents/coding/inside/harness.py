@@ -241,7 +241,6 @@ def methods_of(name, kind, method):
 
 def finished(result):
     if inspect.iscoroutine(result):
-
         asyncio.run(result)
 
 

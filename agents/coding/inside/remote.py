@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -264,6 +265,24 @@ pow and or xor neg pos abs invert int float enter exit
 """
 for _each in _OPERATORS.split():
     setattr(Proxy, f"__{_each}__", _forward(f"__{_each}__", f"__{_each}__"))
+
+
+def _equal(self, other):
+    """As the code under test says, unless it says so of anything."""
+    if type(other) in _STRANGERS and self._do("method", "__eq__", [_STRANGERS[type(other)]()]):
+        raise AssertionError("what came out says that it is equal to whatever it is compared with")
+    return self._do("method", "__eq__", [other])
+
+
+_STRANGERS = {
+    str: lambda: secrets.token_hex(8),
+    int: lambda: secrets.randbits(70),
+    float: lambda: secrets.randbits(70) + 0.5,
+    list: lambda: [secrets.token_hex(8)],
+    tuple: lambda: (secrets.token_hex(8),),
+    dict: lambda: {secrets.token_hex(8): 1},
+}
+Proxy.__eq__ = _equal
 
 _error_classes = {}
 

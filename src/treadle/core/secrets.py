@@ -134,6 +134,11 @@ def _redacting(
         clean = redacted_text(text)
         if clean != text:
             made.msg, made.args = clean, None
+        if made.exc_info and made.exc_info[0] is not None:
+            # Formatters take this text where it is there.
+            made.exc_text = redacted_text(logging.Formatter().formatException(made.exc_info))
+        if made.stack_info:
+            made.stack_info = redacted_text(made.stack_info)
         return made
 
     return record

@@ -55,13 +55,15 @@ class CallTaint:
     """The labels of one call under way.
 
     inputs: those of its arguments, and of whatever asked for it.
-    gathered: those of what it has read by itself so far: an agent, a run within it.
+    gathered: those of what it has read by itself so far: an agent, a run, a tool within it.
+    of: the tool that is called; None for no tool in particular.
     """
 
-    __slots__ = ("gathered", "inputs")
+    __slots__ = ("gathered", "inputs", "of")
 
-    def __init__(self, inputs: Labels = CLEAN) -> None:
+    def __init__(self, inputs: Labels = CLEAN, of: object | None = None) -> None:
         self.inputs = inputs
+        self.of = of
         self.gathered: Labels = CLEAN
 
     def add(self, labels: Iterable[str]) -> None:

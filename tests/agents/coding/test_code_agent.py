@@ -29,6 +29,10 @@ from treadle.serving.offline import OfflineModel
 from treadle.testing import ScriptedModel
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxResult
 
+pytestmark = pytest.mark.timeout(
+    90
+)  # every judgement is a process or more, on a machine that may be busy
+
 TESTS = "from solution import add\ndef test_add(): assert add(1, 2) == 3\n"
 GOOD = python("def add(a, b): return a + b")
 BAD = python("def add(a, b): return a - b")
@@ -150,7 +154,7 @@ async def test_cancelling_ends_all_candidates(runner: BareRunner) -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await task
     assert runner.running == 0
 

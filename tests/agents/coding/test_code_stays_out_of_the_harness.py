@@ -42,3 +42,10 @@ async def test_it_may_define_such_a_name_that_tests_import(judge: Judge) -> None
     code = "def sum(numbers):\n    return 40\n"
     tests = "from solution import sum\ndef test_sum():\n    assert sum([1]) == 40\n"
     assert (await judge.judge(code, Suite(tests=tests))).passed
+
+
+@pytest.mark.parametrize("expected", ["4", "'four'", "[1, 2]", "{'a': 1}", "(1,)", "2.5"])
+async def test_what_is_equal_to_everything_passes_nothing(judge: Judge, expected: str) -> None:
+    code = "class Any:\n    def __eq__(self, other): return True\ndef f(x): return Any()\n"
+    tests = f"def test_f():\n    assert f(2) == {expected}\n"
+    assert not (await judge.judge(code, Suite(tests=tests))).passed

@@ -20,6 +20,8 @@ from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits
 
 TESTS = """
 from solution import add
+
+pytestmark = pytest.mark.timeout(90)  # every judgement is a process or more, on a machine that may be busy
 MAGIC = "the expected answer is kept here"
 def test_add():
     assert add(1, 2) == 3

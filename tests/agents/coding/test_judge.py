@@ -11,6 +11,10 @@ from treadle.agents.coding.judge import Judge
 from treadle.agents.coding.suite import Suite
 from treadle.tools.sandbox.contract import SandboxLimits
 
+pytestmark = pytest.mark.timeout(
+    90
+)  # every judgement is a process or more, on a machine that may be busy
+
 CODE = """
 class Empty(LookupError):
     pass

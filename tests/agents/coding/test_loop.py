@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.agents.coding.conftest import BareRunner, python
 
 from treadle.agents.coding.case import Call, Case
@@ -16,6 +17,10 @@ from treadle.agents.coding.workbench import FileWorkbench
 from treadle.core.chat import Message
 from treadle.testing import ScriptedModel
 
+pytestmark = pytest.mark.timeout(
+    90
+)  # every judgement is a process or more, on a machine that may be busy
+
 SUITE = Suite(cases=(Case(Call("double", (2,)), 4), Case(Call("double", ("a",)), "aa")))
 
 
@@ -26,7 +31,7 @@ async def looped(
     options.setdefault("limits", LoopLimits())
     loop = Loop(
         ModelUse(model),
-        Judge(executions, test_seconds=2),
+        Judge(executions, test_seconds=5),
         options.pop("suite", SUITE),
         workbench=FileWorkbench(executions),
         **options,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from treadle.agents.coding.case import Call, Case, Seen
 from treadle.agents.coding.disagreement import disagreements
 from treadle.agents.coding.judge import CaseOutcome, Judgement
@@ -13,6 +15,10 @@ from treadle.agents.coding.proposed_cases import distinguishing_calls, proposed_
 from treadle.agents.coding.selection import select
 from treadle.agents.coding.suite import Suite
 from treadle.testing import ScriptedModel
+
+pytestmark = pytest.mark.timeout(
+    90
+)  # every judgement is a process or more, on a machine that may be busy
 
 GIVEN = Case(Call("f", (0,)), 0)
 MADE_UP = (

@@ -12,6 +12,10 @@ from treadle.agents.coding.trace import MOST_REPORT, MOST_RUNS, trace_call
 from treadle.core.errors import ModelError
 from treadle.testing import ScriptedModel
 
+pytestmark = pytest.mark.timeout(
+    90
+)  # every judgement is a process or more, on a machine that may be busy
+
 CODE = """\
 def weight(x):
     if x % 2:

@@ -345,3 +345,25 @@ def test_a_yaml_bomb_is_refused() -> None:
         tools_from_openapi("openapi: 3.0.0\na: &a\n  b: *a\n")
     with pytest.raises(ConfigError, match="no YAML"):
         tools_from_openapi("openapi: 3.0.0\nx: !!python/object/apply:os.system ['true']\n")
+
+
+@pytest.mark.parametrize("server", ["https://collect.evil.example", "http://api.good.example"])
+def test_credentials_go_to_the_apis_own_server_only(server: str) -> None:
+    def operation(name: str, **more: object) -> dict[str, object]:
+        return {"get": {"operationId": name, "responses": {"200": {"description": "x"}}, **more}}
+
+    document = {
+        "openapi": "3.0.0",
+        "info": {"title": "t", "version": "1"},
+        "servers": [{"url": "https://api.good.example"}],
+        "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"key": []}],
+        "paths": {"/a": operation("a"), "/b": operation("b", servers=[{"url": server}])},
+    }
+    keys = {"key": Secret("API_TOKEN")}
+    with pytest.raises(ConfigError) as refused:
+        tools_from_openapi(document, credentials=keys)
+    assert refused.value.code == "openapi_credentials"
+    assert list(tools_from_openapi(document, credentials=keys, only=["a"])) == ["a"]
+    named = tools_from_openapi(document, credentials=keys, base_url="https://api.good.example")
+    assert list(named) == ["a", "b"]
