@@ -12,6 +12,7 @@ from treadle.agents.agent_approval import admitted
 from treadle.agents.runs.scope import current_scope
 from treadle.core.chat import Message, ToolCall
 from treadle.core.clock import SystemClock
+from treadle.core.context_value import set_for
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.event_log import EventLog
@@ -118,16 +119,14 @@ class AgentCalls:
             await self._intend(wanted, arguments)
         started = monotonic()
         inside = CallTaint(read, wanted)
-        outside = current_taint.set(inside)
         try:
-            output = await self._called(wanted, arguments)
+            with set_for(current_taint, inside):
+                output = await self._called(wanted, arguments)
         except BudgetExceeded:
             raise
         except TreadleError as error:
             self._take(wanted, inside, failed=True)
             return self._failed(name, arguments, error, wanted)
-        finally:
-            current_taint.reset(outside)
         self._take(wanted, inside, failed=False)
         self._learn(wanted, arguments, monotonic() - started)
         self._record(name, arguments, output, None, wanted)

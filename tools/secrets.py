@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from treadle.core.context_value import set_for
 from treadle.core.errors import ConfigError, ToolError
 from treadle.core.secrets import EnvironmentSecrets, SecretProvider, remember
 
@@ -72,11 +73,8 @@ def granted(tool: str, names: tuple[str, ...], provider: SecretProvider | None) 
 
     provider: knows their values; the environment by default.
     """
-    token = _granted.set(_Grant(tool, names, provider or _ENVIRONMENT))
-    try:
+    with set_for(_granted, _Grant(tool, names, provider or _ENVIRONMENT)):
         yield
-    finally:
-        _granted.reset(token)
 
 
 def grant_in_force() -> bool:

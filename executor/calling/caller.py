@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from treadle.core.clock import Clock
+from treadle.core.context_value import set_for
 from treadle.core.errors import TreadleError
 from treadle.core.json_value import JsonValue, canonical_json
 from treadle.core.taint import CallTaint, current_taint
@@ -107,11 +108,8 @@ class ToolCaller:
         # What it reads by itself counts for everybody who gets the result.
         around = current_taint.get()
         inside = CallTaint(of=tool) if around is None else CallTaint(around.inputs, around.of)
-        before = current_taint.set(inside)
-        try:
+        with set_for(current_taint, inside):
             value = await self._guarded(tool, arguments, timeout, None)
-        finally:
-            current_taint.reset(before)
         result = Frozen.of(value, inside.gathered)
         self._results.keep(key, result, fresh)
         return result
