@@ -27,6 +27,8 @@ from treadle.tools import ToolRegistry
 
 _SHOWN = 4_000  # characters of one output that the model sees
 _SHOWN_IN_ALL = 200_000
+_MOST_STEPS = 12  # steps whose tools are looked for
+_STEP = 500  # characters of what such a step does
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Joiner:
     """Asks a model what follows from the outputs.
 
     max_repairs: how often the model is asked again to mend a malformed decision.
-    most_tools: how many tools it is shown, as in `LLMPlanner`; those of the plan in any case.
+    most_tools, shown: which tools it is shown, as in `LLMPlanner`; those of the plan in any case.
     """
 
     def __init__(
@@ -107,12 +109,13 @@ class Joiner:
         *,
         max_repairs: int = 2,
         most_tools: int = MOST_SHOWN,
+        shown: ShownTools | None = None,
         deadlines: ModelDeadlines = DEFAULT_DEADLINES,
     ) -> None:
         self._model = model
         self._prompts = prompts
         self._max_repairs = max_repairs
-        self._shown = ShownTools(most_tools)
+        self._shown = shown or ShownTools(most_tools)
         self._deadlines = deadlines
 
     async def decide(
@@ -135,7 +138,13 @@ class Joiner:
 
         Raises ModelError (`model_malformed_reply` after all repairs, and the model's own).
         """
-        shown = self._shown.of(tools, [task], [step.tool for step in plan.steps])
+        shown = self._shown.of(
+            tools,
+            [task],
+            [step.tool for step in plan.steps],
+            # Without a replan left nothing new is called: what fits the steps is no matter.
+            _step_texts(plan, observations) if remaining else (),
+        )
         messages = [
             Message("system", self._prompts.fill("decide", tools=describe_tools(shown))),
             *history,
@@ -186,6 +195,13 @@ class Joiner:
             observations="\n".join(lines) or "(none)",
             remaining=str(remaining),
         )
+
+
+def _step_texts(plan: Plan, observations: Sequence[Observation]) -> list[str]:
+    """What the steps were to do, for finding tools: first those that still have to be done."""
+    done = {each.step_id for each in observations if each.status == "succeeded"}
+    steps = sorted(plan.steps, key=lambda step: step.id in done)[:_MOST_STEPS]
+    return [f"{step.note or ''} {step.tool} {compact_json(step.args)}"[:_STEP] for step in steps]
 
 
 class _AnswerReader:

@@ -35,6 +35,7 @@ class LLMPlanner:
 
     max_repairs: how often the model is asked again to mend what it wrote, per plan.
     most_tools: how many tools it is shown; of more those that fit the task. Every tool may be used.
+    shown: chooses them, in place of a chooser of its own for `most_tools`.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class LLMPlanner:
         *,
         max_repairs: int = 2,
         most_tools: int = MOST_SHOWN,
+        shown: ShownTools | None = None,
         deadlines: ModelDeadlines = DEFAULT_DEADLINES,
     ) -> None:
         self._model = model
         self._prompts = prompts
         self._max_repairs = max_repairs
-        self._shown = ShownTools(most_tools)
+        self._shown = shown or ShownTools(most_tools)
         self._deadlines = deadlines
 
     async def stream(

@@ -83,7 +83,7 @@ class Plan:
         return json.dumps(self.wire(), ensure_ascii=False, indent=indent)
 
     @classmethod
-    def from_wire(cls, document: JsonValue) -> Plan:
+    def from_wire(cls, document: object) -> Plan:
         """Read the wire form. Raises PlanError for everything malformed."""
         if not isinstance(document, dict):
             raise PlanError("no_plan", "a plan is one JSON object with 'steps' and 'answer'")

@@ -14,8 +14,12 @@ from treadle.tools.repository.repository import Outcome, Repository
 from treadle.tools.repository.score import StepScore
 
 TESTS = ("test_*.py", "*_test.py")
-SETTINGS = ("conftest.py", "pytest.ini", "tox.ini", ".pytest.ini")
-"""Files that say which tests there are and what they expect."""
+SETTINGS = (
+    "conftest.py", "pytest.ini", "tox.ini", ".pytest.ini", "pytest.toml", ".pytest.toml",
+    "pyproject.toml", "setup.cfg", "sitecustomize.py", "usercustomize.py", "pytest.py",
+    "treadle_report.py", "*.pth",
+)  # fmt: skip
+"""Files that say which tests there are and what they expect, or that stand in for who says it."""
 
 MOST_DIFF = 100_000
 
@@ -87,8 +91,8 @@ class RepositoryEdits:
 
 
 def _is_protected(change: FileChange) -> bool:
-    name = change.path.rsplit("/", 1)[-1]
-    if any(fnmatch(name, each) for each in SETTINGS):
+    *folders, name = change.path.split("/")
+    if any(fnmatch(name, each) for each in SETTINGS) or {"pytest", "_pytest"} & {*folders}:
         return True
     return change.before is not None and any(fnmatch(name, each) for each in TESTS)
 

@@ -136,6 +136,7 @@ def verdict_of(
     gained = after.passed - before.passed
     if before.passed - after.passed or (not gained and score is not None and score < 0):
         return "worse"
-    if after.all_passed:
+    # A test that failed before and is not heard of any more has not been repaired.
+    if after.all_passed and not before.failed - after.passed:
         return "passed"
     return "failed" if after.failed else "unverified"

@@ -72,7 +72,7 @@ def _plans(rows: Iterable[_Row]) -> Iterator[PastPlan]:
     for run_id, task, kind, body in rows:
         fields = json.loads(body)
         step = run_id, fields["step_id"]
-        tasks.setdefault(run_id, task or "")
+        tasks.setdefault(run_id, "" if task is None else json.loads(task))
         if kind == "step_planned":
             planned[step] = fields["tool"]
         elif fields["status"] == "succeeded" and step in planned:

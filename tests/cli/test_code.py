@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 from treadle.agents.coding import Answer, Call, Question
 from treadle.agents.coding.clarifying import Option
 from treadle.cli.code_command import reply
-from treadle.testing import ScriptedOpenAIServer
+from treadle.core.chat import ToolCall
+from treadle.testing import RecordedRequest, ScriptedOpenAIServer
 from treadle.tools.sandbox import Sandbox
+
+# Whole processes of the command line with sandboxes of their own; one with a language server too.
+pytestmark = pytest.mark.timeout(120)
 
 GOOD = "```python\ndef add(a, b): return a + b\n```"
 BAD = "```python\ndef add(a, b): return a - b\n```"
@@ -98,6 +103,11 @@ def test_stdout_is_the_program_and_nothing_else(treadle: Callable[..., Any], pla
         (("--candidates", "0"), 2, "bad_strategy"),
         (("--strategy", "heroic"), 2, "bad_usage"),
         (("--max-tokens", "-1"), 2, "bad_budget"),
+        (("--repository", "nowhere"), 2, "file_not_found"),
+        (("--repository", ".", "--tests", "a.txt"), 2, "bad_usage"),
+        (("--repository", ".", "--test-command", "'"), 2, "bad_usage"),
+        (("--test-command", "make"), 2, "bad_usage"),
+        (("--repository", "."), 1, "offline_out_of_range"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -106,3 +116,53 @@ def test_what_cannot_be_done_is_said(
     done = treadle("code", "add two numbers", *options, "--model", "offline", "--json")
     assert done.code == code
     assert done.json["error"]["code"] == error
+
+
+def messages(request: RecordedRequest) -> Any:
+    return request.body["messages"]
+
+
+@pytest.mark.usefixtures("boxed")
+def test_it_is_a_recorded_run(treadle: Callable[..., Any], place: Path) -> None:
+    (place / "tests.py").write_text(TESTS, "utf-8")
+    # What looks like a reference in a task is the user's own text.
+    with ScriptedOpenAIServer([GOOD]) as server:
+        done = treadle("code", "print ${name} for $${5}", "--tests", "tests.py", "--model",
+                       f"{server.base_url}#m", "--json")  # fmt: skip
+        asked = messages(server.requests[0])[1]["content"]
+    assert done.code == 0, done.err
+    assert "print ${name} for $${5}" in asked
+    shown = treadle("show", done.json["run_id"], "--json")
+    assert shown.code == 0, shown.err
+    (step,) = shown.json["steps"]
+    assert (step["tool"], step["status"]) == ("coder", "succeeded")
+    assert step["output"]["verdict"] == "passed"
+
+
+@pytest.mark.usefixtures("boxed")
+@pytest.mark.parametrize(("body", "verdict", "code"), [("a + b", "passed", 0), ("1", "worse", 1)])
+def test_a_repository_is_changed_or_left_as_it_was(
+    treadle: Callable[..., Any], place: Path, body: str, verdict: str, code: int
+) -> None:
+    before = "def add(a: int, b: int) -> int:\n    return a - b\n"
+    tests = "from sums import add\ndef test_one(): assert add(1, 2) == 3\n"
+    tests += "def test_none(): assert add(0, 0) == 0\n"
+    folder = place / "project"
+    folder.mkdir()
+    (folder / "sums.py").write_text(before, "utf-8")
+    (folder / "test_sums.py").write_text(tests, "utf-8")
+    text = f"def add(a: int, b: int) -> int:\n    return {body}\n"
+    edits = [{"op": "replace", "at": "sums.py::add", "text": text}]
+
+    def apply(request: RecordedRequest) -> list[ToolCall]:
+        shown = json.loads(messages(request)[-1]["content"])
+        return [ToolCall("2", "code_apply", json.dumps({"preview": shown["preview"]}))]
+
+    replies = [[ToolCall("1", "code_preview", json.dumps({"edits": edits}))], apply, "Repaired."]
+    with ScriptedOpenAIServer(replies) as server:
+        done = treadle("code", "repair add", "--repository", "project", "--model",
+                       f"{server.base_url}#m", "--json")  # fmt: skip
+    assert (done.code, done.json["verdict"]) == (code, verdict), done.err
+    assert (folder / "sums.py").read_text("utf-8") == (text if code == 0 else before)
+    assert done.json["evidence"]["before"] == {"passed": 1, "total": 2}
+    assert f"+    return {body}" in done.json["diff"]

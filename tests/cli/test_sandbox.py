@@ -53,6 +53,21 @@ def test_run_json(
     assert read["seconds"] > 0
 
 
+def test_run_keeps_what_was_written_before_the_end(treadle: Treadle, place: Path) -> None:
+    (place / "code.py").write_text("print('started')\nwhile True: pass")
+    read = document(treadle("sandbox", "run", "code.py", "--json", "--timeout", "0.6"))
+    assert (read["status"], read["stdout"]) == ("timeout", "started\n")
+    assert read["reason"] == "it took more than its 0.6 s"
+
+
+def test_run_json_commands_no_terminal(treadle: Treadle, place: Path) -> None:
+    hostile = "\x1b \x9b \u202e \x7f \u2028 \U0001f600"
+    (place / "code.py").write_text(f"print({hostile!a})")
+    outcome = treadle("sandbox", "run", "code.py", "--json")
+    assert document(outcome)["stdout"] == hostile + "\n"
+    assert all(" " <= each <= "~" or each == "\n" for each in outcome.out)
+
+
 def test_run_prints_what_the_code_prints_and_no_escapes(treadle: Treadle, place: Path) -> None:
     (place / "code.py").write_text(
         "import sys\nprint('a \\x1b[31m')\nprint('b \\x9b', file=sys.stderr)"
@@ -109,6 +124,16 @@ def test_probe(treadle: Treadle) -> None:
     ]  # fmt: skip
     outcome = treadle("sandbox", "probe")
     assert outcome.out.startswith("level: strict\n")
+
+
+@pytest.mark.parametrize("more", [[], ["--sessions"]])
+def test_selftest_without_controls(treadle: Treadle, more: list[str]) -> None:
+    options = ["--only", "core-dump", "--no-control", "--json", *more]
+    outcome = treadle("sandbox", "selftest", *options)
+    found = json.loads(outcome.out)
+    assert (outcome.code, found["level"], found["counts"]["held"]) == (0, "strict", 1)
+    assert [each["control"] for each in found["attacks"]] == [""]
+    assert outcome.err.startswith("core-dump: held (")
 
 
 def test_doctor_shows_the_level(treadle: Treadle) -> None:

@@ -14,9 +14,13 @@ number: ContextVar[int] = ContextVar("number", default=0)
 
 
 def test_it_is_set_back_also_by_an_error() -> None:
-    with pytest.raises(KeyError), set_for(number, 1):
-        assert number.get() == 1
-        raise KeyError
+    def fails() -> None:
+        with set_for(number, 1):
+            assert number.get() == 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
     assert number.get() == 0
 
 

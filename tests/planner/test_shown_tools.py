@@ -8,7 +8,7 @@ from treadle.planner import Plan
 from treadle.planner.joiner import Answer, Joiner
 from treadle.planner.llm_planner import LLMPlanner
 from treadle.planner.prompt import Prompts
-from treadle.planner.shown_tools import ShownTools
+from treadle.planner.shown_tools import PastPlan, ShownTools
 from treadle.testing import ScriptedModel
 from treadle.tools import Tool, ToolRegistry
 
@@ -80,3 +80,35 @@ async def test_the_joiner_shows_what_the_planner_would_and_the_plans_own() -> No
     assert "weather_forecast" in prompt
     assert "filler_42" in prompt
     assert "filler_77" not in prompt
+
+
+def test_what_past_plans_used_together_is_found_together() -> None:
+    shown = ShownTools(2)
+    assert "send_letter" not in shown.of(MANY, ["weather"])
+    shown.learn([PastPlan(("weather_forecast", "send_letter"))] * 3, MANY)
+    assert list(shown.of(MANY, ["weather"])) == ["weather_forecast", "send_letter"]
+    others = ToolRegistry([*MANY.values(), named("one_more", "One more filler.")])
+    assert "send_letter" in shown.of(others, ["weather"])  # also when the tools have changed
+
+
+def test_each_step_of_a_sketched_plan_has_its_say() -> None:
+    texts = ["What will the weather be in Rome?"]
+    assert "send_letter" not in ShownTools(2).of(MANY, texts)
+    shown = ShownTools(2).of(MANY, texts, steps=["weather in Rome", "post a letter on paper"])
+    assert list(shown) == ["weather_forecast", "send_letter"]
+
+
+async def test_the_joiner_shows_tools_for_the_steps_that_are_left_to_do() -> None:
+    steps = [
+        {"id": "a", "tool": "filler_42", "args": {"text": "x"}},
+        {"id": "b", "tool": "filler_43", "args": {"text": "x"}, "note": "posts a letter on paper"},
+    ]
+    plan = Plan.from_json(json.dumps({"steps": steps, "answer": "${b}"}))
+    model = ScriptedModel([{"action": "answer", "answer": "posted"}] * 2)
+    joiner = Joiner(model, Prompts(), most_tools=3)
+    for remaining in (1, 0):
+        await joiner.decide("the weather?", plan, [], MANY, started=["a"], remaining=remaining)
+    replanning, ending = (each.messages[0].content for each in model.requests)
+    assert '"send_letter"' in replanning
+    assert '"weather_forecast"' in replanning
+    assert '"send_letter"' not in ending

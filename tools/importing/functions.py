@@ -15,8 +15,8 @@ from treadle.core.ids import TOOL_NAME
 from treadle.core.json_value import JsonValue
 from treadle.core.threads import run_in_thread
 from treadle.tools.effect import Effect
-from treadle.tools.mcp.signature import signature_for
 from treadle.tools.registry import ToolRegistry
+from treadle.tools.schema_signature import signature_for
 from treadle.tools.tool import Tool
 from treadle.tools.undoing import is_async
 

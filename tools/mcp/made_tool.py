@@ -10,7 +10,7 @@ from treadle.tools.mcp.config import McpServer
 from treadle.tools.mcp.definition import ToolDefinition
 from treadle.tools.mcp.effects import policy_of
 from treadle.tools.mcp.schema import argument_schema, output_schema
-from treadle.tools.mcp.signature import signature_for
+from treadle.tools.schema_signature import signature_for
 from treadle.tools.tool import Tool
 
 Call: TypeAlias = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from treadle.tools.mcp.lines import open_reader, open_writer, read_messages, write_messages
 from treadle.tools.mcp.scan.characters import spelled
@@ -18,6 +19,22 @@ _BLOCK = 64 * 1024
 _STDERR_KEPT = 2_000
 _GRACE = 2.0
 """Seconds for a server to go once its stdin is closed."""
+
+
+@runtime_checkable
+class _Holding(Protocol):
+    """A process that closes its own descriptors, unless it is told that one is no longer its."""
+
+    def release(self, descriptor: int) -> None: ...
+
+
+def _taken(process: BoundaryProcess, descriptor: int) -> int:
+    """A descriptor that is ours alone: closed twice, it could be somebody else's by then."""
+    if not isinstance(process, _Holding):
+        return descriptor
+    own = os.dup(descriptor)
+    process.release(descriptor)
+    return own
 
 
 class Pipes:
@@ -53,9 +70,10 @@ class Pipes:
 
         incoming, received = anyio.create_memory_object_stream[Any](0)
         sent, outgoing = anyio.create_memory_object_stream[Any](0)
-        reader, reading = await open_reader(self._process.stdout)
-        errors, reading_errors = await open_reader(self._process.stderr)
-        writer = await open_writer(self._process.stdin)
+        process = self._process
+        reader, reading = await open_reader(_taken(process, process.stdout))
+        errors, reading_errors = await open_reader(_taken(process, process.stderr))
+        writer = await open_writer(_taken(process, process.stdin))
 
         async def read() -> None:
             try:

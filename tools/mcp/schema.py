@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from treadle.core.errors import ToolError
-from treadle.core.json_value import JsonSchema, JsonValue, compact_json
+from treadle.core.json_value import JsonValue, compact_json
+from treadle.tools.schema_signature import DATA_KEYWORDS, SCHEMA_MAPS
 
 MOST_CHARACTERS = 64 * 1024
 DEEPEST = 32
 _MOST_INLINED = 200
-
-_MAPS = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
-_DATA = frozenset({"default", "const", "enum", "examples", "required"})
 
 
 def argument_schema(tool: str, document: JsonValue) -> dict[str, JsonValue]:
@@ -77,9 +75,9 @@ class _Rewriting:
         changed: dict[str, JsonValue] = {}
         for given, each in value.items():
             key = "$defs" if given == "definitions" else given
-            if key in _DATA:
+            if key in DATA_KEYWORDS:
                 changed[key] = each
-            elif key in _MAPS and isinstance(each, dict):
+            elif key in SCHEMA_MAPS and isinstance(each, dict):
                 changed[key] = {name: self._walk(one, inside) for name, one in each.items()}
             elif key == "items" and isinstance(each, list):
                 changed["prefixItems"] = self._walk(each, inside)
@@ -115,36 +113,6 @@ class _Rewriting:
                 raise _bad(self._tool, f"'{reference[:80]}' leads nowhere") from None
         target: JsonValue = found
         return target
-
-
-def without_patterns(schema: JsonSchema) -> dict[str, JsonValue]:
-    """`schema` without its regular expressions: a stranger's can take hours to match."""
-    changed = _plain(dict(schema))
-    assert isinstance(changed, dict)
-    return changed
-
-
-def _plain(value: JsonValue) -> JsonValue:
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    changed: dict[str, JsonValue] = {}
-    for key, each in value.items():
-        if key in ("pattern", "patternProperties"):
-            continue
-        if (
-            key in ("additionalProperties", "unevaluatedProperties")
-            and "patternProperties" in value
-        ):
-            continue
-        if key in _DATA:
-            changed[key] = each
-        elif key in _MAPS and isinstance(each, dict):
-            changed[key] = {name: _plain(one) for name, one in each.items()}
-        else:
-            changed[key] = _plain(each)
-    return changed
 
 
 def _depth(value: JsonValue) -> int:

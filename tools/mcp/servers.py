@@ -24,6 +24,7 @@ from treadle.tools.mcp.made_tool import made_tool
 from treadle.tools.mcp.pins import MemoryPins, PinStore
 from treadle.tools.mcp.results import value_of
 from treadle.tools.mcp.scan import Finding
+from treadle.tools.mcp.sdk import check_sdk
 from treadle.tools.sandbox.boundary import Boundary
 from treadle.tools.tool import Tool
 
@@ -59,7 +60,8 @@ class McpServers:
     Entering raises, where `strict`, what stands in `error` of a report: ToolError
     (`mcp_unreachable`, `mcp_not_approved`, `mcp_server_changed`, `mcp_tool_changed`,
     `mcp_poisoned`, `mcp_bad_listing`, `sandbox_unavailable`), and ConfigError
-    (`mcp_missing_variable`, `bad_mcp_config`, `bad_mcp_pins`).
+    (`mcp_missing_variable`, `bad_mcp_config`, `bad_mcp_pins`). Without the SDK it raises
+    ConfigError (`missing_extra`).
 
     Calls raise ToolError: the same, and `mcp_server_died`, `mcp_tool_gone`, `mcp_tool_error`,
     `mcp_result_too_large`, `mcp_bad_result`, `mcp_protocol_error`, `mcp_input_refused`, beside
@@ -112,6 +114,8 @@ class McpServers:
         return dict(self._reports)
 
     async def __aenter__(self) -> McpServers:
+        if self._servers:
+            check_sdk()
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         self._running = [self._group.create_task(link.run()) for link in self._links.values()]

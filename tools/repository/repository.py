@@ -126,9 +126,13 @@ class Repository:
         edits = (queries or self.queries).rename(place.path, place.position, name)
         return self._kept(planned_renames(self.workspace, self.transactions.places, edits))
 
+    def changes(self, name: str) -> ChangeSet:
+        """What a preview would change. Raises ToolError (`unknown_preview`, `files_changed`)."""
+        return self._changes(self._previews.load(name))
+
     def measure(self, name: str, queries: CodeQueries | None = None) -> StepScore:
         """The score of a preview, without applying it. Raises as the language server does."""
-        return self._measure(self._changes(self._previews.load(name)), queries or self.queries)
+        return self._measure(self.changes(name), queries or self.queries)
 
     def apply(
         self,

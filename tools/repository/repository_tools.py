@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +20,7 @@ from treadle.tools.repository.editing.edits import Edit
 from treadle.tools.repository.graph.query import GraphAnswer, GraphQuery, ask
 from treadle.tools.repository.language_server.cancellation import Cancellation
 from treadle.tools.repository.language_server.code_queries import CodeQueries
-from treadle.tools.repository.repository import Preview, Repository
+from treadle.tools.repository.repository import Outcome, Preview, Repository
 from treadle.tools.repository.score import StepScore
 from treadle.tools.tool import Tool
 
@@ -30,17 +30,26 @@ _SECONDS = 180.0
 _APPLIED = TypeAdapter(results.AppliedEdits)
 
 
-def repository_tools(repository: Repository | Path) -> list[Tool]:
+class Apply(Protocol):
+    """Makes the changes of a preview; see `Repository.apply`."""
+
+    def __call__(
+        self, name: str, key: str, *, refuse_if_worse: bool = False, queries: CodeQueries
+    ) -> Outcome: ...
+
+
+def repository_tools(repository: Repository | Path, *, apply: Apply | None = None) -> list[Tool]:
     """The tools over a repository: questions to its language server and graph, and edits.
 
     repository: a folder's is made here, and closed with the process; give a Repository to close
-    it earlier, or to choose its language server.
+    it earlier, or to choose its language server. apply: what `code_apply` does; the repository's
+    own by default.
 
     Places are named by selectors: `path::Class.method`, `path@"some text"` (`#2` behind it for
     the second of several) or `path:line:column`.
     """
     repo = Repository(repository) if isinstance(repository, Path) else repository
-    return [*_questions(repo), *_structure(repo), *_changes(repo)]
+    return [*_questions(repo), *_structure(repo), *_changes(repo, apply or repo.apply)]
 
 
 def _questions(repo: Repository) -> tuple[Tool, ...]:
@@ -163,7 +172,7 @@ def _structure(repo: Repository) -> tuple[Tool, ...]:
     return code_outline, code_text, code_graph
 
 
-def _changes(repo: Repository) -> tuple[Tool, ...]:
+def _changes(repo: Repository, apply: Apply) -> tuple[Tool, ...]:
     @tool(effect=Effect.READ, timeout=_SECONDS)
     async def code_preview(edits: list[Edit], measure: bool = False) -> results.Previewed:
         """Show what edits would do, as a diff. Nothing changes until code_apply.
@@ -208,9 +217,7 @@ def _changes(repo: Repository) -> tuple[Tool, ...]:
         """
 
         def answer(queries: CodeQueries) -> results.AppliedEdits:
-            done = repo.apply(
-                preview, idempotency_key, refuse_if_worse=refuse_if_worse, queries=queries
-            )
+            done = apply(preview, idempotency_key, refuse_if_worse=refuse_if_worse, queries=queries)
             return results.AppliedEdits(
                 applied=done.applied,
                 score=results.scored(done.score),

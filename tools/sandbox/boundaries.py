@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from treadle.core.errors import ToolError
-from treadle.tools.sandbox.boundary import Boundary
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxPolicy
-from treadle.tools.sandbox.execution import Runner
+from treadle.tools.sandbox.execution import LaunchingBoundary, Runner
 from treadle.tools.sandbox.levels.catalogue import boundary_of, runner_of
 from treadle.tools.sandbox.probing import SandboxProbe, probe_strongest, probe_strongest_async
 
 
-def strongest_boundary(policy: SandboxPolicy, machine: SandboxProbe | None = None) -> Boundary:
+def strongest_boundary(
+    policy: SandboxPolicy, machine: SandboxProbe | None = None
+) -> LaunchingBoundary:
     """The strongest boundary of this machine that starts any process.
 
     machine: what a probe has found. Without it the first call in a process probes the machine,

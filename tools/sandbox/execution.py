@@ -180,7 +180,7 @@ def judged_end(end: BoundaryEnd, report: SnippetReport) -> BoundaryEnd:
         # An exit code like a shell's for a signal, but by itself.
         end = replace(end, status="error", exit_code=report.exit_code, reason="", signal=0)
     elif by_signal == PROCESSOR_TIME:
-        end = replace(end, status="timeout", reason="it had its seconds of the processor")
+        end = replace(end, status="timeout", reason="it took more than its time on the processor")
     elif by_signal == BAD_SYSTEM_CALL:
         end = replace(end, reason="it made a system call of another architecture")
     if end.status != "error":

@@ -21,5 +21,9 @@ def check_limits(limits: SandboxLimits) -> None:
             raise InputError("bad_sandbox_input", f"the limit {each.name} is not a number")
         if isinstance(value, int) and not least <= value <= MOST:
             raise InputError("bad_sandbox_input", f"the limit {each.name} must be at least {least}")
+        if each.name == "cpu_seconds" and value == math.inf:
+            continue  # the time on the wall bounds it
         if isinstance(value, float) and not 0 < value <= MOST:
-            raise InputError("bad_sandbox_input", f"the limit {each.name} must be above 0")
+            raise InputError(
+                "bad_sandbox_input", f"the limit {each.name} must be above 0 and finite"
+            )

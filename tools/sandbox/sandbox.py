@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from treadle.core.errors import InputError, TreadleError
-from treadle.tools.sandbox.boundaries import strongest_runner
+from treadle.tools.sandbox.boundaries import strongest_boundary, strongest_runner
 from treadle.tools.sandbox.contract import SandboxLimits, SandboxPolicy, SandboxResult
 from treadle.tools.sandbox.execution import ColdRunner, Job, Runner
 from treadle.tools.sandbox.file_names import WantedFiles, checked_files
 from treadle.tools.sandbox.limit_checks import check_limits
-from treadle.tools.sandbox.probing import SandboxProbe
+from treadle.tools.sandbox.probing import SandboxProbe, probe_strongest_async
 
 if TYPE_CHECKING:
+    from treadle.tools.sandbox.sessions.session import SandboxSession, SessionKind
     from treadle.tools.sandbox.warm.pool import WarmPool
 
 MOST_CODE_BYTES = 8 * 1024 * 1024
@@ -99,6 +101,34 @@ class Sandbox:
                 reason=f"{error.code}: {error.message}",
             )
         return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+    @contextlib.asynccontextmanager
+    async def session(
+        self,
+        kind: SessionKind,
+        *,
+        limits: SandboxLimits | None = None,
+        policy: SandboxPolicy | None = None,
+    ) -> AsyncIterator[SandboxSession]:
+        """A session that ends with the block: what one call leaves is there for the next.
+
+        kind: `python`, `bash`, `sql` (SQLite) or `duckdb`. limits: `seconds` and `output_bytes`
+        hold for each call, the rest for the session as a whole. Raises InputError
+        (`bad_sandbox_input`) and ToolError (`sandbox_unavailable`, `sandbox_failed`,
+        `sandbox_busy`).
+
+            async with sandbox.session("python") as session:
+                await session.run("x = 6")
+                assert (await session.run("x * 7")).value == 42
+        """
+        from treadle.tools.sandbox.sessions.opening import open_session
+
+        bounds, demanded = limits or self.limits, policy or self.policy
+        check_limits(bounds)
+        machine = self._machine or await probe_strongest_async(demanded.min_level)
+        boundary = strongest_boundary(demanded, machine)
+        async with await open_session(kind, boundary, limits=bounds, policy=demanded) as opened:
+            yield opened
 
     async def _run(self, runner: Runner, job: Job, trust_domain: str) -> SandboxResult:
         if job.code is None or not self.warm or not isinstance(runner, ColdRunner):

@@ -43,6 +43,9 @@ def main() -> None:
     os.makedirs(packages, exist_ok=True)
     with open(os.path.join(packages, "treadle_report.py"), "w") as file:
         file.write(f"REPORT = {os.path.join(here, 'report.json')!r}\n{PLUGIN}")
+    for name in ("sitecustomize.py", "usercustomize.py"):
+        # Python imports the first of these names that it finds.
+        open(os.path.join(packages, name), "w").close()
     if command[0] in ("python", "python3"):
         command[0] = sys.executable
     project = os.path.join(here, "project")
@@ -50,7 +53,7 @@ def main() -> None:
         **os.environ,
         "HOME": here,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join((os.path.join(project, "src"), project, packages)),
+        "PYTHONPATH": os.pathsep.join((packages, os.path.join(project, "src"), project)),
         "PYTEST_PLUGINS": "treadle_report",
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
     }

@@ -28,8 +28,10 @@ from treadle.cli.options import (
     MaxSeconds,
     MaxSteps,
     MaxTokens,
+    Mcp,
     Model,
     Tools,
+    UseMade,
     Workspace,
     Yes,
     list_of,
@@ -47,6 +49,7 @@ from treadle.cli.plan_command import Format
 from treadle.cli.record_app import register
 from treadle.cli.sandbox_app import register as register_sandbox
 from treadle.cli.serving_app import register as register_serving
+from treadle.cli.tools_app import register as register_tools
 from treadle.core.errors import ErrorInfo
 
 app = typer.Typer(
@@ -131,6 +134,8 @@ def run_command(
     task: Task,
     model: Model = None,
     tools: Tools = None,
+    mcp: Mcp = None,
+    made: UseMade = False,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -148,7 +153,7 @@ def run_command(
 
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
     )  # fmt: skip
     end(options, lambda: run_task(read_task(task), options))
 
@@ -158,6 +163,8 @@ def exec_command(
     plan: Annotated[str, typer.Argument(metavar="PLAN.json", help="A plan file; - is stdin.")],
     model: Model = None,
     tools: Tools = None,
+    mcp: Mcp = None,
+    made: UseMade = False,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -175,7 +182,7 @@ def exec_command(
 
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
-        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
     )  # fmt: skip
     end(options, lambda: run_plan(read_plan(plan), options))
 
@@ -186,6 +193,8 @@ def plan_command(
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TREE,
     model: Model = None,
     tools: Tools = None,
+    mcp: Mcp = None,
+    made: UseMade = False,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -196,8 +205,9 @@ def plan_command(
     from treadle.cli.run_command import read_task
 
     options = CommonOptions(
-        model, list_of(tools), workspace, list_of(allow_host), json=json, debug=debug
-    )
+        model, list_of(tools), workspace, list_of(allow_host), json=json, debug=debug,
+        mcp=list_of(mcp), made=made,
+    )  # fmt: skip
     chosen = Format.JSON if json else form
     end(options, lambda: show_plan(read_task(task), chosen, options))
 
@@ -206,6 +216,8 @@ def plan_command(
 def chat_command(
     model: Model = None,
     tools: Tools = None,
+    mcp: Mcp = None,
+    made: UseMade = False,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -220,7 +232,7 @@ def chat_command(
     """Talk to it."""
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, False, debug,
-        max_steps, max_seconds, max_tokens, db, max_cost=max_cost,
+        max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
     )  # fmt: skip
 
     async def chat() -> int:
@@ -230,21 +242,6 @@ def chat_command(
 
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     end(options, chat, printing=nullcontext if at_terminal else reserved_stdout)
-
-
-@app.command("tools")
-def tools_command(
-    tools: Tools = None,
-    workspace: Workspace = None,
-    model: Model = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
-    debug: Debug = False,
-) -> None:
-    """List what plans may call."""
-    from treadle.cli.tools_command import show_tools
-
-    options = CommonOptions(model, list_of(tools), workspace, json=json, debug=debug)
-    end(options, lambda: show_tools(options))
 
 
 @app.command("doctor")
@@ -266,6 +263,7 @@ def doctor_command(
 
 
 register(app)
+register_tools(app)
 register_serving(app)
 register_mcp(app)
 register_sandbox(app)

@@ -47,6 +47,18 @@ def code_command(
         int | None,
         typer.Option(help="Programs that are worked on at once.", show_default="by strategy"),
     ] = None,
+    repository: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Change the code there, tested by its own tests."),
+    ] = None,
+    test_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="How the repository is tested, in the sandbox.",
+            show_default="python -m pytest -q",
+        ),
+    ] = None,
     model: Model = None,
     json: Json = False,
     debug: Debug = False,
@@ -55,7 +67,7 @@ def code_command(
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
 ) -> None:
-    """Write a program, run it in the sandbox, repair it until its tests pass."""
+    """Write a program, or change a repository, and repair it until its tests pass."""
     from treadle.cli.code_command import CodeOptions, write_code
     from treadle.cli.run_command import read_task
 
@@ -63,7 +75,7 @@ def code_command(
         model, json=json, debug=debug, max_steps=max_steps, max_seconds=max_seconds,
         max_tokens=max_tokens, max_cost=max_cost,
     )  # fmt: skip
-    chosen = CodeOptions(tests, strategy.value, candidates, show_tests)
+    chosen = CodeOptions(tests, strategy.value, candidates, show_tests, repository, test_command)
     end(common, lambda: write_code(read_task(task), chosen, common))
 
 

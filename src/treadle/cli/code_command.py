@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from treadle.cli.follow import until_stopped
+from treadle.cli.code_run import run_recorded
 from treadle.cli.harmless import harmless, one_line
 from treadle.cli.interrupts import forget_typed
 from treadle.cli.options import CommonOptions, settings
@@ -18,6 +20,7 @@ from treadle.core.threads import run_in_thread
 
 if TYPE_CHECKING:
     from treadle.agents.coding import Answer, CodeAgent, CodeResult, Question
+    from treadle.core.chat import ChatModel
 
 EXIT_CODES = {"passed": 0, "unverified": 0, "failed": 1, "doubtful": 3}
 STATUSES = {"passed": "succeeded", "unverified": "succeeded", "failed": "failed",
@@ -38,41 +41,102 @@ class CodeOptions:
     strategy: str = "quick"
     candidates: int | None = None
     show_tests: bool = False
+    repository: Path | None = None
+    test_command: str | None = None
 
 
 async def write_code(task: str, chosen: CodeOptions, options: CommonOptions) -> int:
-    """Write a program and print it; return the exit code.
+    """Write a program, or change a repository, and print what came of it; return the exit code.
 
     Raises InputError, ConfigError, ModelError, ToolError and BudgetExceeded.
     """
-    from treadle.agents.coding import CodeResult
     from treadle.serving.resolve import choose_model
 
-    tests = "" if chosen.tests is None else _tests(chosen.tests)
+    _check_combination(chosen)
+    if chosen.repository is not None:
+        agent_work = _repository_work(task, chosen.repository, chosen.test_command)
+    else:
+        agent_work = _program_work(task, chosen, options)
     model = choose_model(options.model, settings()).model
-    agent = _agent(chosen, options)
     try:
-        answer = await until_stopped(agent.run(task, model=model, tests=tests))
+        return await agent_work(model, options)
     finally:
         await model.aclose()
-    result = answer.output
-    assert isinstance(result, CodeResult)
-    _print(result, options)
-    return EXIT_CODES[result.verdict]
+
+
+Work: TypeAlias = "Callable[[ChatModel, CommonOptions], Awaitable[int]]"
+
+
+def _program_work(task: str, chosen: CodeOptions, options: CommonOptions) -> Work:
+    from treadle.agents.coding import CodeResult
+    from treadle.agents.coding.suite import Suite
+
+    tests = "" if chosen.tests is None else _tests(chosen.tests)
+    Suite(tests)  # what is wrong with them is said before there is a run
+    agent = _agent(chosen, options)
+
+    async def work(model: ChatModel, options: CommonOptions) -> int:
+        async def written() -> CodeResult:
+            output = (await agent.run(task, model=model, tests=tests)).output
+            assert isinstance(output, CodeResult)
+            return output
+
+        run_id, result = await run_recorded(agent.name, task, written, options)
+        _print(result, run_id, options)
+        return EXIT_CODES[result.verdict]
+
+    return work
+
+
+def _repository_work(task: str, folder: Path, command: str | None) -> Work:
+    from treadle.agents.coding import ProjectTests, RepositoryAgent, RepositoryResult
+    from treadle.cli.code_repository import EXIT_CODES, print_changes
+
+    if not folder.is_dir():
+        raise InputError("file_not_found", f"there is no folder '{folder}'")
+    tests = ProjectTests() if command is None else ProjectTests(_split(command))
+    agent = RepositoryAgent(folder, tests=tests)
+
+    async def work(model: ChatModel, options: CommonOptions) -> int:
+        async def changed() -> RepositoryResult:
+            output = (await agent.run(task, model=model)).output
+            assert isinstance(output, RepositoryResult)
+            return output
+
+        run_id, result = await run_recorded(agent.name, task, changed, options, writes=True)
+        print_changes(result, run_id, options)
+        return EXIT_CODES[result.verdict]
+
+    return work
 
 
 def _agent(chosen: CodeOptions, options: CommonOptions) -> CodeAgent:
     from treadle.agents.coding import CodeAgent, Strategy
-    from treadle.core.budget import Budget
-    from treadle.core.prices import PriceList
 
     return CodeAgent(
         strategy=Strategy.named(chosen.strategy, candidates=chosen.candidates),
-        budget=Budget(options.max_steps, options.max_seconds, options.max_tokens, options.max_cost),
-        prices=PriceList(settings().prices),
         clarify=ask_what_is_right if options.interactive else None,
         show_tests=chosen.show_tests,
     )
+
+
+def _check_combination(chosen: CodeOptions) -> None:
+    alone = chosen.tests is not None or chosen.show_tests or chosen.candidates is not None
+    if chosen.repository is not None and (alone or chosen.strategy != "quick"):
+        raise InputError(
+            "bad_usage",
+            "--repository works with the repository's own tests: leave out --tests, --show-tests, "
+            "--strategy and --candidates",
+        )
+    if chosen.repository is None and chosen.test_command is not None:
+        raise InputError("bad_usage", "--test-command needs --repository")
+
+
+def _split(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise InputError("bad_usage", f"--test-command: {error}") from None
 
 
 def _tests(path: Path) -> str:
@@ -84,9 +148,16 @@ def _tests(path: Path) -> str:
         raise InputError("bad_encoding", f"{path} is not UTF-8 (byte {error.start})") from None
 
 
-def _print(result: CodeResult, options: CommonOptions) -> None:
+def _print(result: CodeResult, run_id: str, options: CommonOptions) -> None:
     if options.json:
-        print_json({"status": STATUSES[result.verdict], **result.as_json(), "error": None})
+        print_json(
+            {
+                "status": STATUSES[result.verdict],
+                "run_id": run_id,
+                **result.as_json(),
+                "error": None,
+            }
+        )
         return
     write_stdout(harmless(result.code) if stdout_is_terminal() else result.code)
     evidence = result.evidence

@@ -33,7 +33,7 @@ def end(
             code = run_bounded(start())
         except (KeyboardInterrupt, Stopped):
             code = INTERRUPTED
-            report(ErrorInfo("cancelled", "stopped before anything ran"), options, code)
+            report(ErrorInfo("cancelled", "interrupted"), options, code)
         except TreadleError as error:
             code = exit_code(error)
             report(error, options, code)

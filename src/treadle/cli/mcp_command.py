@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from treadle.cli.ending import exit_code
 from treadle.cli.harmless import one_line
 from treadle.cli.options import settings, state_folder
-from treadle.cli.output import print_json, print_note, write_stdout
+from treadle.cli.output import print_error, print_json, print_note, write_stdout
 from treadle.core.errors import ConfigError, ToolError
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ async def list_servers(json: bool) -> int:
         for server, tools in rows
     ]
     write_stdout("\n".join(lines) + "\n" if lines else "")
+    if not lines:
+        print_note("no server was added yet; see treadle mcp add --help")
     return 0
 
 
@@ -96,8 +100,10 @@ async def inspect(name: str, json: bool) -> int:
     else:
         write_stdout(_text(report))
     if report.status == "failed":
+        # Raised, it would be a second object behind the report, which has it already.
         assert report.error is not None
-        raise report.error
+        print_error(report.error)
+        return exit_code(report.error)
     return 0 if report.status == "approved" else _WAITING
 
 
@@ -154,6 +160,15 @@ def servers_file() -> Path:
     return config_file().with_name("mcp.json")
 
 
+def configured_server(name: str, servers: Mapping[str, McpServer]) -> McpServer:
+    """The one of `servers` that has this name. Raises ConfigError (`unknown_mcp_server`)."""
+    from treadle.tools.mcp.config_file import unknown_server
+
+    if name not in servers:
+        raise unknown_server(name, servers)
+    return servers[name]
+
+
 def pin_file() -> PinFile:
     """What was approved: in the user's state folder."""
     from treadle.tools.mcp import PinFile
@@ -163,16 +178,14 @@ def pin_file() -> PinFile:
 
 async def _look(name: str) -> ServerReport:
     from treadle.tools.mcp import McpServers, load_servers
-    from treadle.tools.mcp.config_file import unknown_server
 
     servers = load_servers(servers_file())
-    if name not in servers:
-        raise unknown_server(name, servers)
+    server = configured_server(name, servers)
     pins = pin_file()
     # As a run sees it: beside the servers that stand before it.
     before = list(servers)[: list(servers).index(name)]
     beside = {each: tuple(pin.tools) for each in before if (pin := pins.load(each)) is not None}
-    looking = McpServers([servers[name]], pins=pins, strict=False, beside=beside)
+    looking = McpServers([server], pins=pins, strict=False, beside=beside)
     async with looking as found:
         return found.reports[name]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treadle.cli.options import CommonOptions, make_runtime
+from treadle.cli.options import CommonOptions, new_runtime, own_tools
 from treadle.cli.output import print_note
 from treadle.core.errors import ConfigError, TreadleError
+from treadle.tools.mcp.sdk import check_sdk
 
 if TYPE_CHECKING:
     from treadle.agents.runtime import Runtime
@@ -35,12 +36,7 @@ async def serve(served: Served, options: CommonOptions) -> int:
 
     Raises ConfigError: `bad_mcp_object`, `mcp_token_needed`, `cannot_listen`, `missing_extra`.
     """
-    try:
-        import mcp  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "missing_extra", f"{error.name} is not installed: pip install 'treadle[mcp]'"
-        ) from error
+    check_sdk()
     from treadle.mcp_server.stdio import own_streams
 
     if served.http is not None:
@@ -118,7 +114,8 @@ def _exposed(served: Served, options: CommonOptions) -> tuple[tuple[Exposed, ...
                 "bad_mcp_object", f"{spec}: put agents and tools into a list of their own"
             )
         parts += [spec] if any(callable_ones) else []
-    runtime = make_runtime(replace(options, tools=tuple(dict.fromkeys((*options.tools, *parts)))))
+    options = replace(options, tools=tuple(dict.fromkeys((*options.tools, *parts))))
+    runtime = new_runtime(options, own_tools(options))
     return exposed_by(objects or [("run_task", runtime)], runtime), [runtime]
 
 

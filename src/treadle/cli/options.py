@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +19,11 @@ from treadle.core.json_value import JsonValue
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
+    from treadle.agents.agent import Agent
     from treadle.agents.runtime import Runtime
     from treadle.core.settings import Settings
     from treadle.executor.approval import Approve
+    from treadle.tools.tool import Tool
 
 Model = Annotated[
     str | None,
@@ -33,6 +36,16 @@ Model = Annotated[
 Tools = Annotated[
     list[str] | None,
     typer.Option(metavar="MODULE:ATTR", help="Tools to add: an attribute that is a list of them."),
+]
+Mcp = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="Use the approved tools of this MCP server; see treadle mcp."
+    ),
+]
+UseMade = Annotated[
+    bool,
+    typer.Option("--made", help="Use the approved tools that models made; see treadle tools made."),
 ]
 Workspace = Annotated[
     Path | None, typer.Option(help="The folder that tools see.", show_default="current folder")
@@ -78,6 +91,8 @@ class CommonOptions:
     max_tokens: int | None = None
     database: str | None = None
     max_cost: float | None = None
+    mcp: tuple[str, ...] = ()
+    made: bool = False
 
     @property
     def interactive(self) -> bool:
@@ -90,10 +105,44 @@ def list_of(values: list[str] | None) -> tuple[str, ...]:
     return tuple(values or ())
 
 
-def make_runtime(
-    options: CommonOptions, *, approve: Approve | None = None, model: str | None = None
+@asynccontextmanager
+async def make_runtime(
+    options: CommonOptions, *, approve: Approve | None = None
+) -> AsyncIterator[Runtime]:
+    """The Runtime that `options` describe, with the MCP servers that they name.
+
+    Raises ConfigError, and what `lent_tools` raises.
+    """
+    async with (
+        all_tools(options) as tools,
+        new_runtime(options, tools, approve=approve) as runtime,
+    ):
+        yield runtime
+
+
+@asynccontextmanager
+async def all_tools(options: CommonOptions) -> AsyncIterator[tuple[Tool | Agent, ...]]:
+    """The tools that `options` add, while the context lasts. Raises as `make_runtime` does."""
+    from treadle.cli.lent_tools import lent_tools
+
+    own = own_tools(options)
+    async with lent_tools(options, [each.name for each in own]) as lent:
+        yield (*own, *lent)
+
+
+def own_tools(options: CommonOptions) -> list[Tool | Agent]:
+    """What `--tools` adds. Raises ConfigError (`bad_tools_option`)."""
+    return [each for spec in options.tools for each in load_tools(spec)]
+
+
+def new_runtime(
+    options: CommonOptions,
+    tools: Iterable[Tool | Agent],
+    *,
+    approve: Approve | None = None,
+    model: str | None = None,
 ) -> Runtime:
-    """The Runtime that `options` describe; `model` in place of theirs.
+    """A Runtime that `options` describe, with these tools; `model` in place of theirs.
 
     Raises ConfigError.
     """
@@ -104,7 +153,7 @@ def make_runtime(
 
     runtime = Runtime(
         model=model or options.model,
-        tools=[each for spec in options.tools for each in load_tools(spec)],
+        tools=tools,
         workspace=options.workspace,
         allow_hosts=options.allow_hosts,
         max_parallel=options.max_parallel,
@@ -150,6 +199,8 @@ def _launch(options: CommonOptions) -> dict[str, JsonValue]:
         "max_seconds": options.max_seconds,
         "max_tokens": options.max_tokens,
         "max_cost": options.max_cost,
+        "mcp": list(options.mcp),
+        "made": options.made,
     }
 
 
@@ -167,6 +218,8 @@ def as_launched(options: CommonOptions, launch: Mapping[str, Any]) -> CommonOpti
         max_seconds=launch.get("max_seconds"),
         max_tokens=launch.get("max_tokens"),
         max_cost=launch.get("max_cost"),
+        mcp=options.mcp or tuple(launch.get("mcp", ())),
+        made=options.made or launch.get("made", False),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,11 +80,21 @@ class Settled:
 Opening: TypeAlias = "Callable[[Runtime], Awaitable[RunStream]]"
 
 
+_LEARNING = 1.0
+"""Seconds that a plan waits to hear which tools past ones used, where there are many tools."""
+
+
 async def _open(work: str | Plan, runtime: Runtime) -> RunStream:
+    from treadle.planner.shown_tools import MOST_SHOWN
+
     _check(work, runtime.tools)
     if runtime.journal is not None:
         # What is wrong with the database is said before anything is shown of the run.
         await runtime.journal.database.open()
+        if isinstance(work, str) and len(runtime.tools) > MOST_SHOWN:
+            # This process has no other run in which what past ones teach could be of use.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(runtime.learned(), _LEARNING)
     return runtime.stream(work)
 
 

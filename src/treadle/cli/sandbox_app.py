@@ -70,17 +70,27 @@ def sandbox_selftest(
         list[str] | None, typer.Option(metavar="NAME", help="One attack, or one group of them.")
     ] = None,
     min_level: MinLevel = SandboxLevel.CONFINED,
+    no_control: Annotated[
+        bool,
+        typer.Option(
+            "--no-control", help="Do not show that the attacks succeed without a sandbox."
+        ),
+    ] = False,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="Attack from within sessions of Python.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Attack the sandbox of this machine, and say what held.
+    """Attack the sandbox of this machine, and say what held; progress goes to stderr.
 
     Exit codes: 0 everything held; 1 something did not; 7 refused: no level works here.
     """
-    from treadle.cli.sandbox_command import selftest
+    from treadle.cli.sandbox_command import Trials, selftest
 
     options = CommonOptions(json=json, debug=debug)
-    end(options, lambda: selftest(only, min_level, options))
+    trials = Trials(only, min_level, control=not no_control, sessions=sessions)
+    end(options, lambda: selftest(trials, options))
 
 
 def register(app: typer.Typer) -> None:

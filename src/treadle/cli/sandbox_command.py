@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treadle.cli.follow import until_stopped
 from treadle.cli.harmless import harmless, one_line
 from treadle.cli.options import CommonOptions
-from treadle.cli.output import print_error, print_json, print_note, write_stdout
+from treadle.cli.output import print_error, print_note, write_stdout
 from treadle.core.errors import ErrorInfo, InputError, ToolError
 from treadle.core.json_value import JsonValue
 from treadle.tools.sandbox.contract import (
@@ -22,6 +24,7 @@ from treadle.tools.sandbox.contract import (
 )
 
 if TYPE_CHECKING:
+    from treadle.tools.sandbox.attacks.report import AttackReport
     from treadle.tools.sandbox.probing import LevelReport, SandboxProbe
 
 EXIT_CODES: dict[RunStatus, int] = {
@@ -47,14 +50,14 @@ async def run_file(
     except InputError as error:
         print_error(error, debug=options.debug)
         if options.json:
-            print_json(_document(_refused(f"{error.code}: {error.message}", min_level)))
+            _print_ascii_json(_document(_refused(f"{error.code}: {error.message}", min_level)))
         return BAD_INPUT
     limits = SandboxLimits(seconds=timeout, cpu_seconds=timeout, memory_bytes=memory * 1024 * 1024)
     policy = SandboxPolicy(min_level=min_level)
     async with Sandbox(limits=limits, policy=policy, warm=False) as sandbox:
         result = await until_stopped(sandbox.run(code))
     if options.json:
-        print_json(_document(result))
+        _print_ascii_json(_document(result))
     else:
         _print(result)
     return EXIT_CODES[result.status]
@@ -77,6 +80,15 @@ def _read(file: str) -> str:
 
 def _refused(reason: str, level: SandboxLevel) -> SandboxResult:
     return SandboxResult("refused", None, "", "", level, 0.0, reason=reason)
+
+
+def _print_ascii_json(document: JsonValue) -> None:
+    """JSON with all that is not printable ASCII escaped.
+
+    What hostile code writes may stand in it, and a terminal takes more than ESC for a command.
+    """
+    text = json.dumps(document, ensure_ascii=True, indent=2, allow_nan=False)
+    write_stdout(text.replace("\x7f", "\\u007f") + "\n")
 
 
 def _document(result: SandboxResult) -> dict[str, JsonValue]:
@@ -107,13 +119,18 @@ def _print(result: SandboxResult) -> None:
         print_note(f"{result.status}: {one_line(result.reason)} (level {result.level})")
 
 
+def _print_progress(report: AttackReport) -> None:
+    verdict = str(report.verdict).replace("_", " ")
+    print_note(f"{report.name}: {verdict} ({report.seconds:.1f} s)")
+
+
 async def show_probe(options: CommonOptions) -> int:
     """Print what came of trying each level."""
     from treadle.tools.sandbox.probing import probe_async
 
     found = await until_stopped(probe_async(again=True))
     if options.json:
-        print_json(found.as_json())
+        _print_ascii_json(found.as_json())
     else:
         write_stdout(probe_text(found))
     return EXIT_CODES["refused"] if found.strongest is None else 0
@@ -135,24 +152,43 @@ def _outcome(report: LevelReport) -> str:
     return "works" if report.works else one_line(f"no: {report.reason}")
 
 
-async def selftest(only: list[str] | None, min_level: SandboxLevel, options: CommonOptions) -> int:
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """What the self-test is to try.
+
+    only: names of attacks or groups; all for None. control: show that the attacks succeed without
+    a sandbox. sessions: attack from within sessions.
+    """
+
+    only: list[str] | None
+    min_level: SandboxLevel
+    control: bool
+    sessions: bool
+
+
+async def selftest(trials: Trials, options: CommonOptions) -> int:
     """Attack the sandbox, print the table; 1 if something got through."""
     from treadle.tools.sandbox import Sandbox
     from treadle.tools.sandbox.attacks.selftest import run_selftest
+    from treadle.tools.sandbox.attacks.session_runner import SessionRunner
     from treadle.tools.sandbox.boundaries import strongest_runner
 
-    policy = SandboxPolicy(min_level=min_level)
+    policy = SandboxPolicy(min_level=trials.min_level)
     try:
         await strongest_runner(policy)
     except ToolError as error:
         print_error(error, debug=options.debug)
         if options.json:
-            print_json({"level": None, "error": {"code": error.code, "message": error.message}})
+            _print_ascii_json(
+                {"level": None, "error": {"code": error.code, "message": error.message}}
+            )
         return EXIT_CODES["refused"]
     async with Sandbox(policy=policy) as sandbox:
-        found = await until_stopped(run_selftest(sandbox, only=only))
+        runner = SessionRunner(sandbox) if trials.sessions else sandbox
+        work = run_selftest(runner, only=trials.only, control=trials.control, heard=_print_progress)
+        found = await until_stopped(work)
     if options.json:
-        print_json(found.as_json())
+        _print_ascii_json(found.as_json())
     else:
         write_stdout(found.as_table() + "\n")
     return found.exit_code

@@ -23,17 +23,27 @@ def own_streams() -> tuple[int, int]:
     finds nothing: the modules that are served, and the processes that they start. It stays so to
     the end, for what is still buffered then.
 
-    Raises ConfigError (`bad_usage`) where one of them is a file.
+    Raises ConfigError (`bad_usage`) where one of them is a file, a device, or closed.
     """
-    for number in (0, 1):
-        if stat.S_ISREG(os.fstat(number).st_mode):
-            raise ConfigError("bad_usage", "an MCP client speaks through pipes, not through files")
+    for number, name in enumerate(("stdin", "stdout")):
+        if not _leads_to_somebody(number):
+            raise ConfigError(
+                "bad_usage", f"an MCP client speaks through pipes, {name} is none; or use --http"
+            )
     ours = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
     os.dup2(2, 1)
     return ours
+
+
+def _leads_to_somebody(descriptor: int) -> bool:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
 async def serve_stdio(server: Any, streams: tuple[int, int]) -> None:

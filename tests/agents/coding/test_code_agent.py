@@ -29,9 +29,8 @@ from treadle.serving.offline import OfflineModel
 from treadle.testing import ScriptedModel
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxResult
 
-pytestmark = pytest.mark.timeout(
-    90
-)  # every judgement is a process or more, on a machine that may be busy
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
 
 TESTS = "from solution import add\ndef test_add(): assert add(1, 2) == 3\n"
 GOOD = python("def add(a, b): return a + b")

@@ -18,10 +18,11 @@ from treadle.testing import ScriptedModel
 from treadle.tools.sandbox import Sandbox
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits
 
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
+
 TESTS = """
 from solution import add
-
-pytestmark = pytest.mark.timeout(90)  # every judgement is a process or more, on a machine that may be busy
 MAGIC = "the expected answer is kept here"
 def test_add():
     assert add(1, 2) == 3

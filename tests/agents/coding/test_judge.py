@@ -11,9 +11,8 @@ from treadle.agents.coding.judge import Judge
 from treadle.agents.coding.suite import Suite
 from treadle.tools.sandbox.contract import SandboxLimits
 
-pytestmark = pytest.mark.timeout(
-    90
-)  # every judgement is a process or more, on a machine that may be busy
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
 
 CODE = """
 class Empty(LookupError):

@@ -17,9 +17,8 @@ from treadle.agents.coding.workbench import FileWorkbench
 from treadle.core.chat import Message
 from treadle.testing import ScriptedModel
 
-pytestmark = pytest.mark.timeout(
-    90
-)  # every judgement is a process or more, on a machine that may be busy
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
 
 SUITE = Suite(cases=(Case(Call("double", (2,)), 4), Case(Call("double", ("a",)), "aa")))
 

@@ -16,9 +16,8 @@ from treadle.agents.coding.selection import select
 from treadle.agents.coding.suite import Suite
 from treadle.testing import ScriptedModel
 
-pytestmark = pytest.mark.timeout(
-    90
-)  # every judgement is a process or more, on a machine that may be busy
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
 
 GIVEN = Case(Call("f", (0,)), 0)
 MADE_UP = (

@@ -12,9 +12,8 @@ from treadle.agents.coding.trace import MOST_REPORT, MOST_RUNS, trace_call
 from treadle.core.errors import ModelError
 from treadle.testing import ScriptedModel
 
-pytestmark = pytest.mark.timeout(
-    90
-)  # every judgement is a process or more, on a machine that may be busy
+# Every judgement is a process or more, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(90)
 
 CODE = """\
 def weight(x):

@@ -92,5 +92,5 @@ def needs_git() -> None:
 
 @pytest.fixture
 def repository(root: Path, tmp_path: Path) -> Iterator[Repository]:
-    with Repository(root, kept=tmp_path / "kept", seconds=15) as made:
+    with Repository(root, kept=tmp_path / "kept", seconds=60) as made:
         yield made

@@ -20,7 +20,7 @@ def write(message: dict) -> None:
 
 
 def main(how: str) -> None:
-    cancelled = []
+    cancelled, hanging = [], []
     while (message := read()) is not None:
         method, number = message.get("method"), message.get("id")
         if method == "initialize":
@@ -29,6 +29,8 @@ def main(how: str) -> None:
             cancelled.append(message["params"]["id"])
         elif method == "test/cancelled":
             write({"id": number, "result": cancelled})
+        elif method == "test/hanging":
+            write({"id": number, "result": hanging})
         elif method == "test/asked":
             write(
                 {
@@ -40,8 +42,10 @@ def main(how: str) -> None:
             answer = read()
             write({"id": "r", "method": "no/such", "params": {}})
             write({"id": number, "result": [answer, read()]})
-        elif number is None or how == "hang":
+        elif number is None:
             continue
+        elif how == "hang":
+            hanging.append(number)
         elif how == "die":
             sys.exit(3)
         elif how == "huge":

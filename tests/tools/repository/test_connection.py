@@ -2,7 +2,7 @@
 
 import io
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,17 +95,19 @@ def test_after_too_long_an_answer_the_server_goes_on(workspace: Workspace) -> No
 
 
 def test_the_server_is_told_of_what_nobody_waits_for(workspace: Workspace) -> None:
-    with server(workspace, "hang") as running:
+    with server(workspace, "hang") as running, ThreadPoolExecutor(1) as pool:
+        running.started()
         with pytest.raises(ToolError):
             running.request("test/any", {}, 0.2)
         cancellation = Cancellation()
-        timer = threading.Timer(0.2, cancellation.cancel)
-        timer.start()
+        waiting = pool.submit(running.request, "test/any", {}, 60, cancellation)
+        while len(running.request("test/hanging", {}, 60) or []) < 2:  # type: ignore[arg-type]
+            pass  # the server has not got the second question yet
+        cancellation.cancel()
         with pytest.raises(ToolError) as cancelled:
-            running.request("test/any", {}, 15, cancellation)
-        timer.join()
+            waiting.result(60)
         assert cancelled.value.code == "language_server_cancelled"
-        assert len(running.request("test/cancelled", {}, 10) or []) == 2  # type: ignore[arg-type]
+        assert len(running.request("test/cancelled", {}, 60) or []) == 2  # type: ignore[arg-type]
         with pytest.raises(ToolError):
             running.request("test/any", {}, 15, cancellation)
 

@@ -16,7 +16,8 @@ from treadle.tools.repository.language_server.code_queries import CodeQueries
 from treadle.tools.repository.language_server.server import LanguageServer
 from treadle.tools.repository.source_text import Position
 
-pytestmark = pytest.mark.usefixtures("needs_pyright")
+# Each starts a server in Node.js, which takes long on a busy machine.
+pytestmark = [pytest.mark.usefixtures("needs_pyright"), pytest.mark.timeout(90)]
 
 
 def test_the_questions_of_one_repository(repository: Repository, root: Path) -> None:
@@ -63,7 +64,7 @@ def test_changes_on_the_disk_are_seen_and_columns_are_right_past_astral_characte
 
 def test_diagnostics_that_the_server_pushes(workspace: Workspace) -> None:
     with LanguageServer(workspace, pull=False) as server:
-        queries = CodeQueries(server, 15)
+        queries = CodeQueries(server, 60)
         with queries.showing({"app/main.py": "x: int = ''\n"}):
             assert [each.rule for each in queries.diagnostics("app/main.py")] == [
                 "reportAssignmentType"
@@ -114,7 +115,7 @@ def test_the_repository_cannot_have_its_code_run(root: Path, tmp_path: Path) -> 
     )
     assert marker.exists()
     marker.unlink()
-    with Repository(root, kept=tmp_path / "kept", seconds=15) as repository:
+    with Repository(root, kept=tmp_path / "kept", seconds=60) as repository:
         repository.queries.diagnostics("app/main.py")
         repository.queries.workspace_symbols("Circle")
     assert not marker.exists()

@@ -1,9 +1,12 @@
 """Which level is chosen, and what is refused."""
 
+import asyncio
+import os
+
 import pytest
 from tests.tools.sandbox.machine import need
 
-from treadle.core.errors import ToolError
+from treadle.core.errors import InputError, ToolError
 from treadle.tools.sandbox import (
     LevelReport,
     Sandbox,
@@ -95,6 +98,8 @@ def machine(*works: SandboxLevel) -> SandboxProbe:
         {"code": "1", "results": "**"},
         {"code": "1", "limits": SandboxLimits(seconds=0)},
         {"code": "1", "limits": SandboxLimits(seconds=float("nan"))},
+        {"code": "1", "limits": SandboxLimits(seconds=float("inf"))},
+        {"code": "1", "limits": SandboxLimits(memory_bytes=float("inf"))},  # type: ignore[arg-type]
         {"code": "1", "limits": SandboxLimits(memory_bytes=-1)},
         {"code": "1", "limits": SandboxLimits(processes=0)},
     ],
@@ -114,3 +119,46 @@ async def test_every_level_below_the_policy_is_refused() -> None:
         demanding = await sandbox.run("1", policy=SandboxPolicy(min_level=SandboxLevel.USER))
     assert demanding.status == "refused"
     assert "the strongest that works here is confined" in demanding.reason
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_time_on_the_processor_need_not_be_limited(warm: bool) -> None:
+    need(SandboxLevel.STRICT)
+    limits = SandboxLimits(seconds=5.0, cpu_seconds=float("inf"))
+    async with Sandbox(warm=warm, limits=limits) as sandbox:
+        result = await sandbox.run("import resource\nresource.getrlimit(resource.RLIMIT_CPU)[0]")
+    assert (result.status, result.value if not warm else -1) == ("ok", -1)
+
+
+async def test_a_process_may_have_all_the_time_there_is() -> None:
+    need(SandboxLevel.STRICT)
+    endless = SandboxLimits(seconds=float("inf"), cpu_seconds=float("inf"))
+    process = await strongest_boundary(SandboxPolicy()).start(["/bin/cat"], limits=endless)
+    os.write(process.stdin, b"still here")
+    assert await asyncio.to_thread(os.read, process.stdout, 100) == b"still here"
+    process.release(process.stdin)
+    end = await process.wait()
+    assert (end.status, end.exit_code) == ("ok", 0)
+    process.close()
+
+
+async def test_a_session_of_the_sandbox() -> None:
+    need(SandboxLevel.STRICT)
+    async with Sandbox() as sandbox:
+        async with sandbox.session("python") as session:
+            await session.run("x = 6")
+            assert (await session.run("x * 7")).value == 42
+            assert session.level is SandboxLevel.STRICT
+        assert session.ended
+        with pytest.raises(InputError, match="seconds"):
+            async with sandbox.session("python", limits=SandboxLimits(seconds=float("inf"))):
+                pass
+
+
+async def test_a_session_below_the_policy_is_refused() -> None:
+    async with Sandbox(machine=machine(SandboxLevel.CONFINED)) as sandbox:
+        demanding = SandboxPolicy(min_level=SandboxLevel.USER)
+        with pytest.raises(ToolError) as caught:
+            async with sandbox.session("python", policy=demanding):
+                pass
+    assert caught.value.code == "sandbox_unavailable"

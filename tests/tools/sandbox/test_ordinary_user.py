@@ -79,6 +79,19 @@ def test_more_than_a_user_can_give_is_refused(tmp_path: Path) -> None:
         }, results
 
 
+@pytest.mark.timeout(60)
+def test_the_users_other_programs_are_left_alone() -> None:
+    options = ["--only", "watches", "--only", "limits-of-others", "--no-control", "--json"]
+    done = as_user("-m", "treadle", "sandbox", "selftest", *options)
+    found = json.loads(done.stdout)
+    if found["level"] != "user":
+        lacking(f"no user namespaces for ordinary users: {found}")
+    assert {each["name"]: each["verdict"] for each in found["attacks"]} == {
+        "watches": "held",
+        "limits-of-others": "held",
+    }, found
+
+
 RUN = """
 import asyncio, json, os
 from treadle.tools.sandbox import *

@@ -75,6 +75,29 @@ async def test_a_value_that_is_not_json_is_left_out_and_said(runner: ColdRunner,
     assert "value was left out" in result.reason
 
 
+async def test_what_the_kernel_is_told_of_it(runner: ColdRunner) -> None:
+    code = """
+import os, resource
+tried = []
+for limit in ((0, 0), (1, 1)):
+    resource.setrlimit(resource.RLIMIT_CORE, limit)
+    tried.append(resource.getrlimit(resource.RLIMIT_CORE))
+resource.prlimit(0, resource.RLIMIT_NOFILE, (20, 20))
+os.sync()
+tried.append(resource.getrlimit(resource.RLIMIT_NOFILE))
+try:
+    score = int(open("/proc/self/oom_score_adj").read())
+except OSError:
+    score = None
+tried, score
+"""
+    result = await run(runner, code)
+    # A limit of 1 keeps the host's handler of core dumps from being started.
+    expected = [[1, 1], [1, 1], [20, 20]]
+    scores = {SandboxLevel.STRICT: 700, SandboxLevel.USER: 1000, SandboxLevel.CONFINED: None}
+    assert result.value == [expected, scores[runner.level]], result
+
+
 async def test_exceptions_show_their_line(runner: ColdRunner) -> None:
     result = await run(runner, "def f():\n    return 1 / 0\nf()")
     assert (result.status, result.exit_code) == ("error", 1)

@@ -21,7 +21,9 @@ from treadle.tools.sandbox.levels.seccomp_filter import (
 from treadle.tools.sandbox.levels.syscalls import (
     AARCH64,
     NEWEST_KNOWN,
+    OWN_ONLY,
     REFUSED,
+    WATCHES,
     X86_64,
     Architecture,
 )
@@ -124,6 +126,51 @@ def test_socket_families(
         program(architecture, families), architecture.audit, architecture.socket, (family,)
     )
     assert answer == (ALLOW if family in families else ERRNO | errno.EAFNOSUPPORT)
+
+
+@BOTH
+@given(pid=st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**32]))
+def test_nothing_is_set_for_another_process(architecture: Architecture, pid: int) -> None:
+    for name, numbers in OWN_ONLY.items():
+        number = numbers[architecture.column]
+        assert number is not None
+        answer = decide(program(architecture), architecture.audit, number, (pid, 7, 0, 4096))
+        # The kernel takes the low 32 bits for the process.
+        assert answer == (ALLOW if pid & 0xFFFFFFFF == 0 else EPERM), name
+
+
+@BOTH
+@given(which=st.integers(0, 2**32 - 1) | st.integers(0, 3), who=st.integers(0, 2**32 - 1))
+def test_no_priority_but_its_own_and_its_groups(
+    architecture: Architecture, which: int, who: int
+) -> None:
+    made = program(architecture)
+    for whom in (0, who):
+        answer = decide(made, architecture.audit, architecture.setpriority, (which, whom, 19))
+        # PRIO_USER (2) with 0 would be all processes of the caller's user.
+        assert answer == (ALLOW if which in (0, 1) and whom == 0 else EPERM)
+
+
+@BOTH
+@given(resource=st.integers(0, 15), pointer=st.integers(0, 2**64 - 1) | st.just(0))
+def test_the_limit_of_core_dumps_stays(
+    architecture: Architecture, resource: int, pointer: int
+) -> None:
+    made = program(architecture)
+    answer = decide(made, architecture.audit, architecture.prlimit, (0, resource, pointer, 4096))
+    assert answer == (ERRNO if resource == 4 and pointer else ALLOW)
+    answer = decide(made, architecture.audit, architecture.setrlimit, (resource, pointer))
+    assert answer == (ERRNO if resource == 4 else ALLOW)
+
+
+@BOTH
+def test_a_shared_users_watches_are_not_taken(architecture: Architecture) -> None:
+    for numbers in WATCHES.values():
+        number = numbers[architecture.column]
+        if number is not None:
+            own, shared = (program(architecture, shared_user=each) for each in (False, True))
+            assert decide(own, architecture.audit, number) == ALLOW
+            assert decide(shared, architecture.audit, number) == ERRNO | errno.EMFILE
 
 
 def test_the_kernel_gets_eight_bytes_an_instruction() -> None:

@@ -131,7 +131,7 @@ if tries(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)) is None:
         r"""
 import resource
 tries(resource.setrlimit, resource.RLIMIT_CORE, (1 << 20, 1 << 20))
-if resource.getrlimit(resource.RLIMIT_CORE)[0] > 0:
+if resource.getrlimit(resource.RLIMIT_CORE)[0] not in (0, 1):
     got("it may leave core dumps")
 """,
         no_control="the host's handler of core dumps would get it",

@@ -65,13 +65,13 @@ def usual_signals() -> None:
 
 def lower_limits(limits: dict[str, Any]) -> None:
     """Set the limits of one execution on this process and what it starts; never raise one."""
-    cpu = max(1, math.ceil(limits["cpu_seconds"]))
-    _lower(resource.RLIMIT_CPU, cpu, cpu + 1)
+    if limits["cpu_seconds"] is not None:
+        cpu = max(1, math.ceil(limits["cpu_seconds"]))
+        _lower(resource.RLIMIT_CPU, cpu, cpu + 1)
     _lower(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _lower(resource.RLIMIT_NOFILE, limits["open_files"])
     if limits["data_bytes"] is not None:
         _lower(resource.RLIMIT_DATA, limits["data_bytes"])
-    _lower(resource.RLIMIT_CORE, 0)
     # Not a single queue can be made: in an IPC namespace without a mount none could be found again.
     _lower(getattr(resource, "RLIMIT_MSGQUEUE", 12), 0)
 

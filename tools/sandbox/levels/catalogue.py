@@ -33,8 +33,9 @@ LANDLOCKED_FILES = (
 )
 NO_LANDLOCK = "files a second time: the kernel has no Landlock"
 NO_TOTALS = (
-    "memory in total: no cgroup is used, each process has the limit for itself; processes and "
-    "threads are counted by the kernel's limit for a user"
+    "memory in total: no cgroup is used, each process has the limit for itself, and nameless "
+    "files (memfd) and the number of files are not counted; processes and threads are counted by "
+    "the kernel's limit for a user"
 )
 NO_UID = "identity: outside it is your own user, which shares that user's limits"
 NO_DISK = "disk in total: only the size of one file is bounded"

@@ -68,6 +68,7 @@ class ConfinedBoundary:
             "HOME": workspace,
             "TMPDIR": workspace,
             "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
         }
         if interpreter.shared_library:
             variables["LD_LIBRARY_PATH"] = f"{prefix}/lib"
@@ -85,7 +86,7 @@ class ConfinedBoundary:
             landlock=LEAST_AS_USER if stage is None else LEAST_AS_ROOT,
             listable=(),
             # No sockets at all: the network may be the host's, and so are its abstract names.
-            calls=filter_of_this_machine(()),
+            calls=filter_of_this_machine((), shared_user=stage is None),
             per_process=not self.warden.cgroups,
         )
         with ExitStack() as theirs, ExitStack() as kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import marshal
+import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -89,8 +90,11 @@ class Launch:
 
 
 def boot_command(python: Path) -> list[str]:
-    """The first program's command line. python: as the inside sees it."""
-    return [str(python), "-I", "-S", "-c", BOOT]
+    """The first program's command line. python: as the inside sees it.
+
+    Unbuffered (-u): what code has written is not lost when it is ended, by whatever.
+    """
+    return [str(python), "-I", "-S", "-u", "-c", BOOT]
 
 
 @functools.cache
@@ -106,16 +110,20 @@ def resource_limits(
     memory = [("RLIMIT_AS", limits.memory_bytes)] if per_process else []
     return [
         *memory,
-        ("RLIMIT_CPU", max(1, round(limits.cpu_seconds + 0.49))),
+        ("RLIMIT_CPU", processor_seconds(limits.cpu_seconds)),
         ("RLIMIT_FSIZE", limits.file_bytes),
         ("RLIMIT_NOFILE", limits.open_files),
         # Where a cgroup bounds the total, that is the one to tell of it.
         ("RLIMIT_NPROC", processes if per_process else processes + 16),
-        ("RLIMIT_CORE", 0),
         ("RLIMIT_MEMLOCK", 0),
         ("RLIMIT_MSGQUEUE", 0),
         ("RLIMIT_SIGPENDING", 1024),
     ]
+
+
+def processor_seconds(seconds: float) -> int:
+    """What RLIMIT_CPU is set to for that: whole seconds, and -1 (none) for infinitely many."""
+    return -1 if math.isinf(seconds) else max(1, math.ceil(seconds))
 
 
 async def hand_in(control: socket.socket, launch: Launch) -> int:

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "HOME": WORKSPACE,
     "LANG": "C.UTF-8",
     "TMPDIR": "/tmp",  # noqa: S108 - its own one, inside
+    "PYTHONUNBUFFERED": "1",
 }
 WRITABLE = (
     WORKSPACE,
@@ -89,7 +90,9 @@ class NamespacedBoundary:
         self, launch: Launch, shown: Sequence[Shown], stage: Mapping[str, str]
     ) -> WardedProcess:
         with ExitStack() as theirs:
-            filter_file = memory_file(theirs, filter_of_this_machine())
+            filter_file = memory_file(
+                theirs, filter_of_this_machine(shared_user=self.warden.stage is None)
+            )
             made = {path: memory_file(theirs, text.encode()) for path, text in MADE_FILES.items()}
             first = CONTROL + 1
             command = bubblewrap_argv(

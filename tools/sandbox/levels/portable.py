@@ -20,6 +20,7 @@ from treadle.tools.sandbox.boundary import BoundaryEnd
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxResult, SandboxUsage
 from treadle.tools.sandbox.execution import Job, judged_end
 from treadle.tools.sandbox.file_names import checked_name
+from treadle.tools.sandbox.levels.launch import processor_seconds
 from treadle.tools.sandbox.levels.outside_program import Answer, ask
 from treadle.tools.sandbox.snippet_report import SnippetReport, parsed_report
 
@@ -67,7 +68,7 @@ def _program(name: str) -> str:
 
 def _given(job: Job, workspace: str, token: str) -> bytes:
     limits: dict[str, JsonValue] = dict(dataclasses.asdict(job.limits))
-    limits["cpu_seconds"] = max(1, round(job.limits.cpu_seconds + 0.49))
+    limits["cpu_seconds"] = processor_seconds(job.limits.cpu_seconds)
     return json.dumps(
         {
             **limits,
@@ -84,7 +85,7 @@ def _given(job: Job, workspace: str, token: str) -> bytes:
 
 def _result(level: SandboxLevel, job: Job, answer: Answer) -> SandboxResult:
     if answer.code is None:
-        reason = f"it had its {job.limits.seconds:g} seconds"
+        reason = f"it took more than its {job.limits.seconds:g} s"
         return SandboxResult("timeout", None, "", "", level, 0.0, reason=reason)
     try:
         read = json.loads(answer.stdout)
@@ -133,7 +134,7 @@ def _made(
 def _end(code: int, why: str, job: Job) -> BoundaryEnd:
     usage = SandboxUsage()
     if why == "timeout":
-        reason = f"it had its {job.limits.seconds:g} seconds"
+        reason = f"it took more than its {job.limits.seconds:g} s"
         return BoundaryEnd("timeout", None, reason, usage)
     if why == "output":
         reason = f"it wrote more than {job.limits.output_bytes} bytes"

@@ -41,7 +41,7 @@ def limit(job: "dict[str, int]") -> None:
         ("RLIMIT_FSIZE", job["file_bytes"]),
         ("RLIMIT_NOFILE", job["open_files"]),
         ("RLIMIT_AS", job["memory_bytes"]),
-        ("RLIMIT_CORE", 0),
+        ("RLIMIT_CORE", 1),
     ):
         try:
             resource.setrlimit(getattr(resource, name), (value, value))
@@ -109,14 +109,18 @@ def main() -> None:
     limit(job)
     command = job["command"]
     if command is None:
-        command = [sys.executable, "-I", "-S", "-c", RUN, job["token"], job["snippet"]]
+        command = [sys.executable, "-I", "-S", "-u", "-c", RUN, job["token"], job["snippet"]]
     try:
         process = subprocess.Popen(  # noqa: S603 - that is what it is for
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": job["workspace"]},
+            env={
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "HOME": job["workspace"],
+                "PYTHONUNBUFFERED": "1",
+            },
             start_new_session=True,
         )
     except OSError as error:

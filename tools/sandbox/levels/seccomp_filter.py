@@ -10,7 +10,9 @@ from treadle.core.errors import ToolError
 from treadle.tools.sandbox.levels.syscalls import (
     ARCHITECTURES,
     NEWEST_KNOWN,
+    OWN_ONLY,
     REFUSED,
+    WATCHES,
     Architecture,
 )
 
@@ -28,6 +30,10 @@ TERMINAL_INPUT = (0x5412, 0x541C)
 INSIDE_FAMILIES = (1, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6: sockets that a network namespace holds in. AF_VSOCK and the like
 reach beyond it, or are old and rare code in the kernel."""
+GROUP_PRIORITY = 1
+"""PRIO_PGRP; above it stands PRIO_USER, all processes of a user."""
+CORE_LIMIT = 4
+"""RLIMIT_CORE, which the warden has set."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -56,6 +62,36 @@ def _device_nodes(argument: int) -> list[Instruction]:
     ]
 
 
+def _own_only(argument: int) -> list[Instruction]:
+    """Only 0, the caller itself, where another process could stand."""
+    return [(LOAD, 0, 0, ARGUMENTS[argument]), (EQUAL, 1, 0, 0), _refuse(errno.EPERM)]
+
+
+def _priority() -> list[Instruction]:
+    """Its own, or its group's."""
+    return [
+        (LOAD, 0, 0, ARGUMENTS[0]),
+        (AT_LEAST, 0, 1, GROUP_PRIORITY + 1),
+        _refuse(errno.EPERM),
+        *_own_only(1),
+    ]
+
+
+def _core_limit_kept(argument: int, new: int | None) -> list[Instruction]:
+    """The limit of core dumps stays, and whoever sets it is told that it worked.
+
+    Where it is 1 the kernel makes no core dump at all; where it is 0 it still starts the host's
+    handler of them, as root, with the process's memory as its input (core(5)). new: the argument
+    that points to the new limit, where the call may also be for reading.
+    """
+    kept = [_refuse(0)]
+    if new is not None:
+        # Both words of the pointer are 0 where the limit is only read.
+        low, high = ARGUMENTS[new], ARGUMENTS[new] + 4
+        kept = [(LOAD, 0, 0, low), (EQUAL, 0, 2, 0), (LOAD, 0, 0, high), (EQUAL, 1, 0, 0), *kept]
+    return [(LOAD, 0, 0, ARGUMENTS[argument]), (EQUAL, 0, len(kept), CORE_LIMIT), *kept]
+
+
 def _families(allowed: tuple[int, ...]) -> list[Instruction]:
     tests: list[Instruction] = [
         (EQUAL, len(allowed) - place, 0, family) for place, family in enumerate(allowed)
@@ -64,9 +100,16 @@ def _families(allowed: tuple[int, ...]) -> list[Instruction]:
 
 
 def program(
-    architecture: Architecture, families: tuple[int, ...] = INSIDE_FAMILIES
+    architecture: Architecture,
+    families: tuple[int, ...] = INSIDE_FAMILIES,
+    *,
+    shared_user: bool = False,
 ) -> list[Instruction]:
-    """The filter's instructions; `families` are the socket families that may be opened."""
+    """The filter's instructions.
+
+    families: of the sockets that may be opened. shared_user: it runs under a uid that others of
+    the host have too: nothing of what each user has little of can be taken.
+    """
     made: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, architecture.audit),
@@ -78,10 +121,18 @@ def program(
     made += [(AT_LEAST, 0, 1, NEWEST_KNOWN + 1), _refuse(errno.ENOSYS)]
     # The C library falls back to clone, whose flags can be looked at, when clone3 is not there.
     made += _refused_call(architecture.clone3, errno.ENOSYS)
-    for numbers in REFUSED.values():
-        number = numbers[architecture.column]
-        if number is not None:
-            made += _refused_call(number, errno.EPERM)
+    for number in _numbers(REFUSED, architecture):
+        made += _refused_call(number, errno.EPERM)
+    if shared_user:
+        for number in _numbers(WATCHES, architecture):
+            made += _refused_call(number, errno.EMFILE)
+    for number in _numbers(OWN_ONLY, architecture):
+        own = _own_only(0)
+        if number == architecture.prlimit:
+            own += _core_limit_kept(1, 2)
+        made += _call(number, own)
+    made += _call(architecture.setrlimit, _core_limit_kept(0, None))
+    made += _call(architecture.setpriority, _priority())
     made += _call(
         architecture.clone,
         [(LOAD, 0, 0, ARGUMENTS[0]), (ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM)],
@@ -102,13 +153,22 @@ def program(
     return [*made, (RETURN, 0, 0, ALLOW)]
 
 
+def _numbers(
+    table: dict[str, tuple[int | None, int | None]], architecture: Architecture
+) -> list[int]:
+    found = (each[architecture.column] for each in table.values())
+    return [each for each in found if each is not None]
+
+
 def assembled(instructions: list[Instruction]) -> bytes:
     """The instructions as the kernel takes them (an array of `struct sock_filter`)."""
     return b"".join(struct.pack("=HBBI", *each) for each in instructions)
 
 
-def filter_of_this_machine(families: tuple[int, ...] = INSIDE_FAMILIES) -> bytes:
-    """The filter for the processor that this runs on.
+def filter_of_this_machine(
+    families: tuple[int, ...] = INSIDE_FAMILIES, *, shared_user: bool = False
+) -> bytes:
+    """The filter for the processor that this runs on; see `program`.
 
     Raises ToolError (`sandbox_unavailable`) where there is no table for it.
     """
@@ -118,4 +178,4 @@ def filter_of_this_machine(families: tuple[int, ...] = INSIDE_FAMILIES) -> bytes
             "sandbox_unavailable",
             f"no system call filter is known for {platform.machine()}: x86_64 and aarch64 have one",
         )
-    return assembled(program(architecture, families))
+    return assembled(program(architecture, families, shared_user=shared_user))

@@ -43,6 +43,9 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "io_cancel": (210, 3),
     "io_getevents": (208, 4),
     "io_pgetevents": (333, 292),
+    # the host's disks
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     # other processes
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -121,12 +124,28 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 """Calls that are refused whatever their arguments are."""
 
 
+OWN_ONLY: dict[str, tuple[int | None, int | None]] = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}
+"""Calls whose first argument is a process: 0, the caller itself, and no other one."""
+
+WATCHES: dict[str, tuple[int | None, int | None]] = {
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+}
+"""What takes one of the few instances that each user has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """What the filter must know of one architecture.
 
-    audit: its number in `struct seccomp_data` (AUDIT_ARCH_*). column: of `REFUSED`. The rest are
-    numbers of calls whose arguments decide.
+    audit: its number in `struct seccomp_data` (AUDIT_ARCH_*). column: of `REFUSED` and the other
+    tables. The rest are numbers of calls whose arguments decide.
     """
 
     name: str
@@ -138,11 +157,14 @@ class Architecture:
     socket: int
     mknod: int | None
     mknodat: int
+    setpriority: int
+    prlimit: int
+    setrlimit: int
     x32: bool = False
 
 
-X86_64 = Architecture("x86_64", 0xC000003E, 0, 56, 435, 16, 41, 133, 259, x32=True)
-AARCH64 = Architecture("aarch64", 0xC00000B7, 1, 220, 435, 29, 198, None, 33)
+X86_64 = Architecture("x86_64", 0xC000003E, 0, 56, 435, 16, 41, 133, 259, 141, 302, 160, x32=True)
+AARCH64 = Architecture("aarch64", 0xC00000B7, 1, 220, 435, 29, 198, None, 33, 140, 261, 164)
 ARCHITECTURES = {each.name: each for each in (X86_64, AARCH64)}
 NEWEST_KNOWN = 462
 """Calls with a higher number did not exist when this table was made: they are refused."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -37,6 +39,10 @@ class WardedProcess:
         self._waiting = asyncio.Lock()
         self._closing = ExitStack()
         self._open = {stdin, stdout, stderr, workspace}
+        # Who forgets to close it, or ends without, leaves nothing behind either.
+        self._letting_go = weakref.finalize(
+            self, _let_go, os.getpid(), self._lifeline, self._open, self._closing
+        )
 
     async def wait(self, seconds: float | None = None) -> BoundaryEnd:
         """Until it has ended, with everything that it had started; the warden keeps its limits.
@@ -54,10 +60,13 @@ class WardedProcess:
             raise ToolError("sandbox_failed", "a sandboxed process could not be ended") from error
 
     async def _received(self) -> BoundaryEnd:
+        loop = asyncio.get_running_loop()
         try:
-            data = await asyncio.get_running_loop().sock_recv(self._lifeline, PACKET_BYTES)
+            data = await loop.sock_recv(self._lifeline, PACKET_BYTES)
         except ConnectionResetError:
-            data = b""  # the warden was killed with something of ours unread
+            # It hung up with a word of ours unread; the error comes first, and once, and what it
+            # had said before is still there.
+            data = await loop.sock_recv(self._lifeline, PACKET_BYTES)
         self._lifeline.close()
         if not data:
             # The warden was killed: what it had started dies with it.
@@ -101,7 +110,13 @@ class WardedProcess:
 
     def close(self) -> None:
         """Let go of everything; what still runs is ended."""
-        self._lifeline.close()
-        for each in list(self._open):
-            self.release(each)
-        self._closing.close()
+        self._letting_go()
+
+
+def _let_go(owner: int, lifeline: socket.socket, descriptors: set[int], closing: ExitStack) -> None:
+    lifeline.close()
+    while descriptors:
+        os.close(descriptors.pop())
+    # A fork that ends has let go of its copies only: the process is still its parent's.
+    if owner == os.getpid():
+        closing.close()

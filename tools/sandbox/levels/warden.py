@@ -91,15 +91,21 @@ class Warden:
         for each in (ours, theirs):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * PACKET_BYTES)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                _command(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={},
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - our own program
+                    _command(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env={},
+                )
+            except OSError as error:
+                ours.close()
+                raise ToolError(
+                    "sandbox_unavailable", f"the sandbox's warden cannot be started: {error}"
+                ) from error
         ours.settimeout(READY_SECONDS)
         settings: Settings = {
             "uids": self._uids.as_message(),
@@ -114,6 +120,7 @@ class Warden:
             answer = {"failed": str(error)}
         if "ready" not in answer:
             ours.close()
+            self._process.kill()
             self._process.wait(READY_SECONDS)
             self._process = None
             raise ToolError("sandbox_unavailable", f"the sandbox's warden: {answer['failed']}")
@@ -201,8 +208,11 @@ class Warden:
             if self._control is not None:
                 self._control.close()
                 self._control = None
-            if self._process is not None and self._owner == os.getpid():
-                self._process.wait(READY_SECONDS)
+            if self._process is not None:
+                if self._owner == os.getpid():
+                    self._process.wait(READY_SECONDS)
+                else:
+                    self._process.poll()  # the parent's; this one has nobody to wait for
             self._process = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,7 +33,7 @@ def guest_limits(limits: SandboxLimits, *, data_bytes: int | None) -> Mapping[st
     """The limits that the guest sets on a child. data_bytes: where no cgroup bounds its memory."""
     return {
         "seconds": limits.seconds,
-        "cpu_seconds": limits.cpu_seconds,
+        "cpu_seconds": limits.cpu_seconds if math.isfinite(limits.cpu_seconds) else None,
         "file_bytes": limits.file_bytes,
         "open_files": limits.open_files,
         "output_bytes": limits.output_bytes,

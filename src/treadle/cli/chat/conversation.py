@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,16 @@ from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
 from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.interrupts import Stopped, on_signal, silent_keys
-from treadle.cli.options import CommonOptions, make_runtime
+from treadle.cli.options import CommonOptions, all_tools, new_runtime
 from treadle.core.errors import TreadleError
 from treadle.executor.approval import Reply
 
 if TYPE_CHECKING:
+    from treadle.agents.agent import Agent
     from treadle.agents.runs.run_stream import RunStream
+    from treadle.agents.runtime import Runtime
     from treadle.executor.result import RunResult
+    from treadle.tools.tool import Tool
 
 
 class Conversation:
@@ -35,8 +38,11 @@ class Conversation:
     new_view: what shows a turn.
     read: reads what a person answers to a question; None where there is nobody to ask.
 
-    Raises ConfigError.
+    Entering makes the Runtime, and raises ConfigError, and what `make_runtime` raises.
     """
+
+    runtime: Runtime
+    session: ChatSession
 
     def __init__(
         self,
@@ -48,9 +54,9 @@ class Conversation:
         self.options = options
         self.screen = screen
         self.over = False
-        self.runtime = make_runtime(options)
         self._checkpointer = InMemorySaver()
-        self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
+        self._tools: tuple[Tool | Agent, ...] = ()
+        self._lent = AsyncExitStack()
         self._new_view = new_view
         self._read = read
 
@@ -72,7 +78,7 @@ class Conversation:
 
     async def use_model(self, spec: str) -> None:
         """Go on with another model. Raises ConfigError, and the model stays, if it is none."""
-        runtime = make_runtime(self.options, model=spec)
+        runtime = new_runtime(self.options, self._tools, model=spec)
         session = ChatSession(
             runtime, checkpointer=self._checkpointer, thread_id=self.session.thread_id
         )
@@ -114,6 +120,11 @@ class Conversation:
         return False if said is None else said
 
     async def __aenter__(self) -> Conversation:
+        async with AsyncExitStack() as stack:
+            self._tools = await stack.enter_async_context(all_tools(self.options))
+            self.runtime = new_runtime(self.options, self._tools)
+            self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
+            self._lent = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -122,4 +133,8 @@ class Conversation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.runtime.aclose()
+        try:
+            await self.runtime.aclose()
+        finally:
+            # What the servers were lent for ends first.
+            await self._lent.aclose()

@@ -11,7 +11,9 @@ async def test_the_environment_is_empty_of_the_host(pool, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     environment = (await pool.run("import os; dict(os.environ)")).value
     assert "hunter2" not in str(environment)
-    assert set(environment) <= {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PWD"}
+    assert set(environment) <= {
+        "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PWD", "PYTHONUNBUFFERED",
+    }  # fmt: skip
 
 
 async def test_only_the_usual_descriptors_are_open(pool):

@@ -1,4 +1,4 @@
-"""From a server's schemas to the signature of a tool."""
+"""From JSON schemas that others wrote, of MCP servers or function specs, to a tool's signature."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from treadle.core.json_value import JsonSchema, JsonValue
-from treadle.tools.mcp.schema import without_patterns
 from treadle.tools.signature import Signature
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
+
+SCHEMA_MAPS = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
+"""Keywords whose value holds schemas by name."""
+
+DATA_KEYWORDS = frozenset({"default", "const", "enum", "examples", "required"})
+"""Keywords whose value is no schema, whatever it looks like."""
 
 MOST_STEPS = 50_000
 """Keywords that one check looks at; a schema can be made to need any number of them."""
@@ -37,7 +42,11 @@ class _TooManySteps(Exception):
 
 
 def signature_for(parameters: JsonSchema, returns: JsonSchema) -> Signature:
-    """The signature of a tool with these schemas, as `treadle.tools.mcp.schema` makes them."""
+    """The signature of a tool with these schemas, which are valid (2020-12) and whole: references
+    stay within them.
+
+    Checking is bounded (`MOST_STEPS`), fetches nothing and matches no regular expression.
+    """
     properties = parameters.get("properties")
     names = tuple(properties) if isinstance(properties, dict) else ()
     wanted = parameters.get("required")
@@ -130,3 +139,33 @@ def _counted(function: Any) -> Any:
 
 def _ignored(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterator[Any]:
     yield from ()
+
+
+def without_patterns(schema: JsonSchema) -> dict[str, JsonValue]:
+    """`schema` without its regular expressions: a stranger's can take hours to match."""
+    changed = _plain(dict(schema))
+    assert isinstance(changed, dict)
+    return changed
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    changed: dict[str, JsonValue] = {}
+    for key, each in value.items():
+        if key in ("pattern", "patternProperties"):
+            continue
+        if (
+            key in ("additionalProperties", "unevaluatedProperties")
+            and "patternProperties" in value
+        ):
+            continue
+        if key in DATA_KEYWORDS:
+            changed[key] = each
+        elif key in SCHEMA_MAPS and isinstance(each, dict):
+            changed[key] = {name: _plain(one) for name, one in each.items()}
+        else:
+            changed[key] = _plain(each)
+    return changed
