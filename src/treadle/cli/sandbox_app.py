@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
 from treadle.cli.ending import end
 from treadle.cli.options import CommonOptions, Debug, Json
-from treadle.tools.sandbox.contract import SandboxLevel
 
 sandbox_app = typer.Typer(
     name="sandbox",
@@ -18,8 +17,13 @@ sandbox_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Names of `SandboxLevel`, spelled out: the help does not wait for all tools to be imported.
+LevelName: TypeAlias = Literal[
+    "strict", "user", "remote", "container", "confined", "seatbelt", "unsafe"
+]
+
 MinLevel = Annotated[
-    SandboxLevel,
+    LevelName,
     typer.Option(
         metavar="LEVEL",
         help="Refuse anything weaker: strict, user, remote, container, confined, seatbelt.",
@@ -36,7 +40,7 @@ def sandbox_run(
     memory: Annotated[
         int, typer.Option(min=16, max=1_048_576, metavar="MB", help="Memory that it has.")
     ] = 512,
-    min_level: MinLevel = SandboxLevel.CONFINED,
+    min_level: MinLevel = "confined",
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -47,9 +51,11 @@ def sandbox_run(
     7 refused: no level that is asked for works here; 130 interrupted.
     """
     from treadle.cli.sandbox_command import run_file
+    from treadle.tools.sandbox.contract import SandboxLimits
 
     options = CommonOptions(json=json, debug=debug)
-    end(options, lambda: run_file(file, timeout, memory, min_level, options))
+    limits = SandboxLimits(seconds=timeout, cpu_seconds=timeout, memory_bytes=memory * 1024 * 1024)
+    end(options, lambda: run_file(file, limits, min_level, options))
 
 
 @sandbox_app.command("probe")
@@ -69,7 +75,7 @@ def sandbox_selftest(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="One attack, or one group of them.")
     ] = None,
-    min_level: MinLevel = SandboxLevel.CONFINED,
+    min_level: MinLevel = "confined",
     no_control: Annotated[
         bool,
         typer.Option(
@@ -87,9 +93,10 @@ def sandbox_selftest(
     Exit codes: 0 everything held; 1 something did not; 7 refused: no level works here.
     """
     from treadle.cli.sandbox_command import Trials, selftest
+    from treadle.tools.sandbox.contract import SandboxLevel
 
     options = CommonOptions(json=json, debug=debug)
-    trials = Trials(only, min_level, control=not no_control, sessions=sessions)
+    trials = Trials(only, SandboxLevel(min_level), control=not no_control, sessions=sessions)
     end(options, lambda: selftest(trials, options))
 
 

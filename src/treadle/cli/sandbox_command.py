@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
+import stat
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
+from treadle.cli.ending import INTERRUPTED
 from treadle.cli.follow import until_stopped
 from treadle.cli.harmless import harmless, one_line
+from treadle.cli.interrupts import Stopped
 from treadle.cli.options import CommonOptions
 from treadle.cli.output import print_error, print_note, write_stdout
 from treadle.core.errors import ErrorInfo, InputError, ToolError
@@ -39,23 +43,44 @@ BAD_INPUT = 2
 MOST_BYTES = 8 * 1024 * 1024
 
 
-async def run_file(
-    file: str, timeout: float, memory: int, min_level: SandboxLevel, options: CommonOptions
+def run_file(
+    file: str, limits: SandboxLimits, min_level: str, options: CommonOptions
+) -> Coroutine[Any, Any, int]:
+    """Read one Python file, then run it and print what came of it.
+
+    It is read here and now: a thread that reads a pipe to which nobody writes can not be stopped.
+    """
+    try:
+        code: str | InputError = _read(file)
+    except InputError as error:
+        code = error
+    return _run(code, limits, SandboxLevel(min_level), options)
+
+
+async def _run(
+    code: str | InputError, limits: SandboxLimits, min_level: SandboxLevel, options: CommonOptions
 ) -> int:
-    """Run one Python file; print what came of it."""
     from treadle.tools.sandbox import Sandbox
 
-    try:
-        code = await asyncio.to_thread(_read, file)
-    except InputError as error:
-        print_error(error, debug=options.debug)
+    if isinstance(code, InputError):
+        print_error(code, debug=options.debug)
         if options.json:
-            _print_ascii_json(_document(_refused(f"{error.code}: {error.message}", min_level)))
+            _print_ascii_json(_document(_refused(f"{code.code}: {code.message}", min_level)))
         return BAD_INPUT
-    limits = SandboxLimits(seconds=timeout, cpu_seconds=timeout, memory_bytes=memory * 1024 * 1024)
     policy = SandboxPolicy(min_level=min_level)
+    started = monotonic()
     async with Sandbox(limits=limits, policy=policy, warm=False) as sandbox:
-        result = await until_stopped(sandbox.run(code))
+        try:
+            result = await until_stopped(sandbox.run(code))
+        except Stopped:
+            if not options.json:
+                raise
+            seconds = monotonic() - started
+            stopped = SandboxResult(
+                "killed", None, "", "", min_level, seconds, reason="interrupted"
+            )
+            _print_ascii_json(_document(stopped))
+            return INTERRUPTED
     if options.json:
         _print_ascii_json(_document(result))
     else:
@@ -66,16 +91,21 @@ async def run_file(
 def _read(file: str) -> str:
     """Raises InputError (`file_unreadable`)."""
     try:
-        if file == "-":
-            content = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(MOST_BYTES + 1)
+        content = sys.stdin.buffer.read(MOST_BYTES + 1) if file == "-" else _content(file)
         if len(content) > MOST_BYTES:
             raise InputError("file_unreadable", f"{file} has more than {MOST_BYTES} bytes")
         return content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError("file_unreadable", f"{file} cannot be read: {error}") from error
+
+
+def _content(file: str) -> bytes:
+    # Opening a FIFO would wait for somebody who writes.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError("file_unreadable", f"{file} is no file; - reads stdin")
+        return opened.read(MOST_BYTES + 1)
 
 
 def _refused(reason: str, level: SandboxLevel) -> SandboxResult:

@@ -30,6 +30,8 @@ TERMINAL_INPUT = (0x5412, 0x541C)
 INSIDE_FAMILIES = (1, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6: sockets that a network namespace holds in. AF_VSOCK and the like
 reach beyond it, or are old and rare code in the kernel."""
+PAIR_FAMILIES = (1,)
+"""AF_UNIX."""
 GROUP_PRIORITY = 1
 """PRIO_PGRP; above it stands PRIO_USER, all processes of a user."""
 CORE_LIMIT = 4
@@ -150,6 +152,8 @@ def program(
         made += _call(architecture.mknod, _device_nodes(1))
     made += _call(architecture.mknodat, _device_nodes(2))
     made += _call(architecture.socket, _families(families))
+    # A pair leads nowhere else; those of other families have no use but to get at their code.
+    made += _call(architecture.socketpair, _families(PAIR_FAMILIES))
     return [*made, (RETURN, 0, 0, ALLOW)]
 
 

@@ -155,6 +155,7 @@ class Architecture:
     clone3: int
     ioctl: int
     socket: int
+    socketpair: int
     mknod: int | None
     mknodat: int
     setpriority: int
@@ -163,8 +164,10 @@ class Architecture:
     x32: bool = False
 
 
-X86_64 = Architecture("x86_64", 0xC000003E, 0, 56, 435, 16, 41, 133, 259, 141, 302, 160, x32=True)
-AARCH64 = Architecture("aarch64", 0xC00000B7, 1, 220, 435, 29, 198, None, 33, 140, 261, 164)
+X86_64 = Architecture(
+    "x86_64", 0xC000003E, 0, 56, 435, 16, 41, 53, 133, 259, 141, 302, 160, x32=True
+)
+AARCH64 = Architecture("aarch64", 0xC00000B7, 1, 220, 435, 29, 198, 199, None, 33, 140, 261, 164)
 ARCHITECTURES = {each.name: each for each in (X86_64, AARCH64)}
 NEWEST_KNOWN = 462
 """Calls with a higher number did not exist when this table was made: they are refused."""
