@@ -115,6 +115,8 @@ def test_severe_findings_are_accepted_in_so_many_words(place: Place) -> None:
         (("add", "demo", "--url", "http://x/mcp", "--", "y"), "bad_mcp_config"),
         (("add", "De mo", "--url", "http://x/mcp"), "bad_mcp_config"),
         (("add", "demo", "--url", "x"), "bad_mcp_config"),
+        (("add", "demo", "--url", "http://x/mcp", "--read", "/tmp"), "bad_mcp_config"),
+        (("add", "demo", "--read", "/no/such/folder", "--", "y"), "bad_mcp_config"),
         (("inspect", "demo"), "unknown_mcp_server"),
         (("approve", "demo"), "unknown_mcp_server"),
         (("remove", "demo"), "unknown_mcp_server"),
@@ -127,6 +129,7 @@ def test_bad_usage_has_codes(place: Place, arguments: tuple[str, ...], expected:
 def test_a_server_that_cannot_be_reached(place: Place) -> None:
     place.run("add", "demo", "--url", "http://127.0.0.1:9/mcp")
     assert "mcp_unreachable" in place.run("inspect", "demo", code=1).stderr
+    assert place.json("inspect", "demo", code=1)["error"]["code"] == "mcp_unreachable"
     assert "mcp_unreachable" in place.run("approve", "demo", code=1).stderr
 
 

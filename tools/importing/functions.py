@@ -45,6 +45,8 @@ def tools_from_functions(
 
     Raises ConfigError: `bad_function_spec` naming the spec, `bad_tool`, `duplicate_tool`.
     """
+    if not isinstance(specs, Iterable):
+        raise ConfigError("bad_function_spec", "specs is a list of function specs")
     if not callable(call):
         raise ConfigError("bad_function_spec", "`call` is a function of a name and its arguments")
     told = dict(effects or {})

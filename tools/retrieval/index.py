@@ -93,6 +93,8 @@ class ToolIndex:
 
     def add(self, specs: Iterable[ToolSpec]) -> None:
         """Add tools. Raises InputError (`bad_tool_spec`), with none of them added."""
+        if not isinstance(specs, Iterable):
+            raise InputError("bad_tool_spec", "specs is a list of tools or of function specs")
         for spec in [spec_of(each) for each in specs]:
             number = next(self._numbers)
             entry = self._entries[number] = _Entry(spec, {})

@@ -166,10 +166,21 @@ def _job(
         raise InputError("bad_sandbox_input", "a command is a list: a program and its arguments")
     check_limits(limits)
     given = None if command is None else list(command)
-    return Job(code, given, checked_files(files), WantedFiles(results), limits)
+    checked = checked_files(files)
+    size = sum(map(len, checked.values()))
+    if size > limits.disk_bytes:
+        raise InputError(
+            "bad_sandbox_input",
+            f"the files have {size} bytes, and the workspace {limits.disk_bytes} (disk_bytes)",
+        )
+    return Job(code, given, checked, WantedFiles(results), limits)
 
 
 def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise InputError(
+            "bad_sandbox_input", f"code and commands are text, not {type(text).__name__}"
+        )
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:

@@ -82,7 +82,7 @@ def add_command(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Add a server; its tools are used once they are approved."""
+    """Add a server; approved, its tools are there for commands that name it with --mcp."""
     from treadle.cli.mcp_command import Added, add
 
     added = Added(

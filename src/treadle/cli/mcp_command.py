@@ -43,6 +43,14 @@ async def add(added: Added, json: bool) -> int:
     from treadle.tools.builtin.host_policy import host_policy
     from treadle.tools.mcp import load_servers, save_server
 
+    if added.url is not None and (added.hosts or added.read or added.write or added.environment):
+        raise ConfigError(
+            "bad_mcp_config", "a server behind a url runs elsewhere: hosts, folders and variables "
+            "are granted to commands"
+        )  # fmt: skip
+    for folder in (*added.read, *added.write):
+        if not folder.exists():
+            raise ConfigError("bad_mcp_config", f"{folder} does not exist, and cannot be granted")
     server = _server(added)
     host_policy(added.hosts)
     if server.name in load_servers(servers_file()):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.tools.sandbox.machine import need
 
-from treadle.tools.sandbox import SandboxLevel, SandboxLimits, SandboxResult
+from treadle.tools.sandbox import Sandbox, SandboxLevel, SandboxLimits, SandboxResult
 from treadle.tools.sandbox.execution import ColdRunner, Job
 from treadle.tools.sandbox.file_names import WantedFiles, checked_files
 
@@ -338,3 +338,17 @@ async def test_usage_is_known_where_it_is_counted(strict: ColdRunner) -> None:
     assert result.usage.peak_memory_bytes > 64 << 20
     assert result.usage.cpu_seconds is not None
     assert 0 < result.usage.cpu_seconds < 20
+
+
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [(b"1", {}), ("1", {"large": b"x" * 2_000_000})],
+    ids=["bytes for code", "more than the workspace holds"],
+)
+async def test_what_cannot_be_run_is_refused_before_anything_starts(
+    code: str, files: dict[str, bytes]
+) -> None:
+    async with Sandbox(limits=SandboxLimits(disk_bytes=1_000_000), warm=False) as sandbox:
+        result = await sandbox.run(code, files=files)
+    assert result.status == "refused"
+    assert "bad_sandbox_input" in result.reason
