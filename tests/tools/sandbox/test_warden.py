@@ -203,6 +203,23 @@ async def test_what_is_granted_appears_with_its_owner_s_rights(
     assert (private / "note").read_text() == "granted"
 
 
+async def test_a_folder_is_granted_where_a_file_was_before_and_the_other_way_round(
+    strict: NamespacedBoundary, tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    file.write_text("of the file")
+    (folder / "inner").write_text("of the folder")
+    seen = []
+    for granted, command in ((file, "cat /in"), (folder, "cat /in/inner"), (file, "cat /in")):
+        grants = Grants(read={granted: "/in"})
+        process = await strict.start(["sh", "-c", command], limits=LIMITS, grants=grants)
+        await process.wait()
+        seen.append(os.read(process.stdout, 100))
+        process.close()
+    assert seen == [b"of the file", b"of the folder", b"of the file"]
+
+
 async def test_a_grant_that_is_not_there(strict: NamespacedBoundary, tmp_path: Path) -> None:
     with pytest.raises(ToolError) as caught:
         await strict.start(["true"], limits=LIMITS, grants=Grants(read={tmp_path / "no": "/in"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -124,7 +125,9 @@ class NamespacedBoundary:
                 raise ToolError("sandbox_failed", f"what is granted to it is not there: {path}")
             source = str(path.resolve())
             if self.warden.stage is not None:
-                staged = f"{self.warden.stage}/grant-{number}"
+                # What it is mounted on stays there for the next one, which has to be of its kind.
+                kind = "folder" if os.path.isdir(source) else "file"
+                staged = f"{self.warden.stage}/{kind}-{number}"
                 stage[staged], source = source, staged
             shown.append(Shown(source, target, writable))
         return shown, stage
