@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from treadle.tools.registry import ToolRegistry
 from treadle.tools.retrieval.index import ToolIndex
 
 
@@ -21,19 +20,3 @@ def choose_tools(index: ToolIndex, task: str, most: int, steps: Sequence[str] = 
             if place < len(ranking) and len(chosen) < most:
                 chosen[ranking[place].name] = None
     return list(chosen)
-
-
-def shortened(tools: ToolRegistry, index: ToolIndex, task: str, most: int) -> ToolRegistry:
-    """`tools` as they are, or the `most` of them that fit `task` best where there are more.
-
-    They keep their order, which keeps the prefix of prompts alike. What fits is filled up with the
-    first of the others: a task that says nothing of its tools still has some.
-    """
-    if len(tools) <= most:
-        return tools
-    chosen = dict.fromkeys(name for name in choose_tools(index, task, most) if name in tools)
-    for name in tools:
-        if len(chosen) >= most:
-            break
-        chosen[name] = None
-    return ToolRegistry(tool for tool in tools.values() if tool.name in chosen)
