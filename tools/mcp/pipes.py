@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from treadle.tools.mcp.lines import open_reader, open_writer, read_messages, write_messages
 from treadle.tools.mcp.scan.characters import spelled
@@ -21,17 +21,8 @@ _GRACE = 2.0
 """Seconds for a server to go once its stdin is closed."""
 
 
-@runtime_checkable
-class _Holding(Protocol):
-    """A process that closes its own descriptors, unless it is told that one is no longer its."""
-
-    def release(self, descriptor: int) -> None: ...
-
-
 def _taken(process: BoundaryProcess, descriptor: int) -> int:
     """A descriptor that is ours alone: closed twice, it could be somebody else's by then."""
-    if not isinstance(process, _Holding):
-        return descriptor
     own = os.dup(descriptor)
     process.release(descriptor)
     return own

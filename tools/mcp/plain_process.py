@@ -26,6 +26,7 @@ class PlainProcess:
         self.stdout = stdout
         self.stderr = stderr
         self._ended: tuple[RunStatus, str] | None = None
+        self._open = {stdin, stdout, stderr}
 
     async def wait(self) -> BoundaryEnd:
         """See `BoundaryProcess`."""
@@ -44,6 +45,12 @@ class PlainProcess:
                     await self._process.wait()
                     if each is signal.SIGKILL:
                         return
+
+    def release(self, descriptor: int) -> None:
+        """See `BoundaryProcess`."""
+        if descriptor in self._open:
+            self._open.discard(descriptor)
+            os.close(descriptor)
 
 
 async def start_plain(

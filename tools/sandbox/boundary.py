@@ -55,6 +55,10 @@ class BoundaryProcess(Protocol):
         """End it and everything that it started, daemons too."""
         ...
 
+    def release(self, descriptor: int) -> None:
+        """Close one of its descriptors; once is enough, more does no harm."""
+        ...
+
 
 class Boundary(Protocol):
     """Starts processes behind a boundary of one level."""

@@ -41,10 +41,6 @@ class HostedProcess(BoundaryProcess, Protocol):
     @property
     def workspace(self) -> int: ...
 
-    def release(self, descriptor: int) -> None:
-        """Close one of its descriptors."""
-        ...
-
     def close(self) -> None:
         """Close all its descriptors."""
         ...
