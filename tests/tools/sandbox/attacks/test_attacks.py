@@ -21,7 +21,8 @@ async def test_it_is_held(attack: Attack, target: Target) -> None:
     "attack", [each for each in attacks() if not each.no_control], ids=lambda each: each.name
 )
 async def test_it_succeeds_without_a_sandbox(attack: Attack, plain: Target) -> None:
-    verdict, detail = verdict_of(await attempt(attack, plain))
+    trial = await attempt(attack, plain)
+    verdict, detail = verdict_of(trial)
     if verdict is Verdict.HELD and attack.varies:
         pytest.skip(f"this machine forbids '{attack.name}' even without a sandbox")
-    assert verdict is Verdict.BREACHED, detail
+    assert verdict is Verdict.BREACHED, (detail, trial.result)
