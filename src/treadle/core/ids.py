@@ -16,3 +16,8 @@ TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 def new_run_id() -> str:
     """A fresh run id: sorts by time of creation, cannot be guessed."""
     return f"run_{int(time.time() * 1000):011x}{secrets.token_hex(5)}"
+
+
+def new_item_id() -> str:
+    """A fresh id of something remembered: sorts by time of creation, cannot be guessed."""
+    return f"mem_{int(time.time() * 1000):011x}{secrets.token_hex(6)}"

@@ -9,13 +9,18 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, quote_plus
 
 from treadle.core.errors import TreadleError
 from treadle.core.json_value import JsonValue
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,999}|(0|[1-9][0-9]{0,99})\.[0-9]{0,98}[1-9]", re.ASCII)
+"""A number as it is written back; with leading zeros, another text comes back."""
 
 SHORTEST = 6
 """Characters of a value that is recognised elsewhere; a shorter one is part of too many texts."""
@@ -59,6 +64,9 @@ _known: dict[str, str] = {}
 
 _ordered: tuple[tuple[str, str], ...] = ()
 
+_numbers: dict[int | float, str] = {}
+"""The same for values that a number can spell: codes and account numbers come back as numbers."""
+
 
 def remember(name: str, value: str) -> None:
     """From now on `value` is taken out of whatever leaves a tool; `name` stands in its place."""
@@ -70,6 +78,8 @@ def remember(name: str, value: str) -> None:
     for spelling in _spellings(value):
         _known.setdefault(spelling, f"[secret {name}]")
     # The longest first: one value may be part of another.
+    for number in _as_numbers(value):
+        _numbers.setdefault(number, f"[secret {name}]")
     _ordered = tuple(sorted(_known.items(), key=lambda each: -len(each[0])))
 
 
@@ -91,6 +101,8 @@ def redacted(value: JsonValue) -> JsonValue:
         return [redacted(each) for each in value]
     if isinstance(value, dict):
         return {redacted_text(key): redacted(each) for key, each in value.items()}
+    if _numbers and isinstance(value, int | float) and not isinstance(value, bool):
+        return _numbers.get(abs(value), value)
     return value
 
 
@@ -118,6 +130,15 @@ def _spellings(value: str) -> set[str]:
     spellings |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     spellings |= {base64.b64encode(raw).decode().rstrip("="), raw.hex()}
     return {each for each in spellings if len(each) >= SHORTEST}
+
+
+def _as_numbers(value: str) -> set[int | float]:
+    """The numbers whose text is `value`, where it has enough digits not to be any number."""
+    if sum(each.isdigit() for each in value) < SHORTEST or not _NUMBER.fullmatch(value):
+        return set()
+    nearest = float(value)
+    found: set[int | float] = {nearest} if math.isfinite(nearest) else set()
+    return found if "." in value else found | {int(value)}
 
 
 def _redacting(

@@ -28,6 +28,13 @@ class FakeClock:
         """Seconds that were advanced so far."""
         return self._elapsed
 
+    def jump(self, seconds: float) -> None:
+        """Set the time of day by `seconds`, back or forth, as a person or a time server does.
+
+        Nobody wakes up: sleeping and `monotonic` do not know the time of day.
+        """
+        self._start += seconds
+
     @property
     def sleepers(self) -> int:
         """How many calls of `sleep` are waiting."""

@@ -25,7 +25,7 @@ class Migrations:
     """
 
     location: str = "treadle:core/database/migrations"
-    head: str = "0001"
+    head: str = "0002"
 
 
 OURS = Migrations()

@@ -1,0 +1,200 @@
+"""The store, and the fence in it: what is read and written is of one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import visitors
+
+from treadle.core.clock import Clock, SystemClock
+from treadle.core.database import Database
+from treadle.core.ids import new_item_id
+from treadle.memory import tables
+from treadle.memory.namespace import Namespace
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_NOWHERE = 0
+"""The number of namespaces that are not there: no row has it."""
+
+_TICK = 1e-6
+"""Seconds between two moments of recording in one namespace, at least."""
+
+
+class Partition:
+    """One namespace within one transaction: the only way to the tables of memory.
+
+    id: the number of the namespace; 0 where it is not there, so that nothing is found.
+    now: when what is written here is recorded; later than all before it in this namespace, even
+        where the clock went back.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, namespace: Namespace, number: int, now: float
+    ) -> None:
+        self._connection = connection
+        self.namespace = namespace
+        self.id = number
+        self.now = now
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite; PostgreSQL otherwise."""
+        return self._connection.dialect.name == "sqlite"
+
+    def owns(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
+        """The condition that rows of `table` (or of an alias of it) are of this namespace."""
+        return table.c.namespace_id == self.id
+
+    def rows(self, table: sa.FromClause, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """A query for rows of `table` in this namespace: all columns, or those named."""
+        return sa.select(*(columns or (table,))).where(self.owns(table))
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An insertion into `table` in this namespace; it has `on_conflict_do_nothing`."""
+        insert = sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        return insert.values(namespace_id=self.id)
+
+    def update(self, table: sa.Table) -> sa.Update:
+        """A change to rows of `table` in this namespace."""
+        return sa.update(table).where(self.owns(table))
+
+    def delete(self, table: sa.Table) -> sa.Delete:
+        """A deletion of rows of `table` in this namespace."""
+        return sa.delete(table).where(self.owns(table))
+
+    async def execute(
+        self, statement: sa.Executable, rows: Sequence[Mapping[str, object]] | None = None
+    ) -> sa.CursorResult[Any]:
+        """Carry out a statement made by `rows`, `insert`, `update` or `delete`.
+
+        rows: values of many rows for one insertion.
+
+        Raises AssertionError for a statement that would leave the namespace: an error of ours.
+        """
+        self._check(statement)
+        given = None if rows is None else [{**row, "namespace_id": self.id} for row in rows]
+        return await self._connection.execute(statement, given)
+
+    async def add(self, table: sa.Table, **values: object) -> int:
+        """Insert one row, and give its number."""
+        done = await self.execute(self.insert(table).values(**values).returning(table.c.id))
+        return int(done.scalar_one())
+
+    async def raw(self, sql: str, values: Mapping[str, object]) -> sa.CursorResult[Any]:
+        """Carry out SQL on the index of terms, whose entries are of a namespace by themselves."""
+        return await self._connection.execute(sa.text(sql), values)
+
+    def _check(self, statement: sa.Executable) -> None:
+        if isinstance(statement, sa.Insert):
+            assert statement.table.name in tables.metadata.tables
+            return
+        seen: set[sa.FromClause] = set()
+        fenced: set[sa.FromClause] = set()
+        for node in visitors.iterate(statement):  # type: ignore[arg-type]
+            if isinstance(node, sa.Column) and isinstance(node.table, sa.FromClause):
+                seen.add(node.table)
+            elif isinstance(node, sa.Table):
+                seen.add(node)
+            elif isinstance(node, sa.BinaryExpression) and self._is_fence(node):
+                fenced.add(node.left.table)
+        for table in seen:
+            origin = getattr(table, "element", table)
+            if isinstance(origin, sa.Table) and origin in _PARTITIONED:
+                aliased = any(getattr(each, "element", None) is table for each in seen)
+                assert table in fenced or aliased, f"{origin.name} is read across namespaces"
+
+    def _is_fence(self, node: sa.BinaryExpression[Any]) -> bool:
+        return (
+            isinstance(node.left, sa.Column)
+            and node.left.name == "namespace_id"
+            and isinstance(node.right, sa.BindParameter)
+            and node.right.value == self.id
+            and node.operator is sa.sql.operators.eq
+        )
+
+
+_PARTITIONED = frozenset(tables.PARTITIONED)
+
+
+class Store:
+    """Memory's tables in one database.
+
+    new_id: makes the ids that items keep through export and import.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        new_id: Callable[[], str] = new_item_id,
+    ) -> None:
+        self.database = database
+        self.clock = clock or SystemClock()
+        self.new_id = new_id
+
+    @asynccontextmanager
+    async def reading(self, namespace: Namespace) -> AsyncIterator[Partition]:
+        """One transaction that reads. A namespace that is not there has nothing in it."""
+        async with self.database.reading() as connection:
+            found = await connection.execute(
+                _FIND, {"tenant": namespace.tenant, "path": namespace.path}
+            )
+            row = found.first()
+            number = _NOWHERE if row is None else row.id
+            yield Partition(connection, namespace, number, self.clock.now())
+
+    @asynccontextmanager
+    async def writing(self, namespace: Namespace) -> AsyncIterator[Partition]:
+        """One transaction that writes; others that write to the namespace wait for its end.
+
+        It is committed, and durable, at the end of the block; an exception takes all of it back.
+        """
+        names = {"tenant": namespace.tenant, "path": namespace.path}
+        async with self.database.writing() as connection:
+            insert = sqlite.insert if self.database.url.is_sqlite else postgresql.insert
+            now = self.clock.now()
+            # Creates the row or locks it, and moves its clock on, in one statement.
+            stamp = (
+                insert(tables.namespace)
+                .values(**names, created_at=now, last_recorded=now)
+                .on_conflict_do_update(
+                    index_elements=["tenant", "path"],
+                    set_={
+                        "last_recorded": sa.case(
+                            (
+                                tables.namespace.c.last_recorded + _TICK > now,
+                                tables.namespace.c.last_recorded + _TICK,
+                            ),
+                            else_=now,
+                        )
+                    },
+                )
+                .returning(tables.namespace.c.id, tables.namespace.c.last_recorded)
+            )
+            row = (await connection.execute(stamp)).one()
+            yield Partition(connection, namespace, row.id, row.last_recorded)
+
+    async def namespaces(self, above: Namespace) -> tuple[Namespace, ...]:
+        """`above` and those below it, as far as they are there, in the order of their paths."""
+        column = tables.namespace.c
+        query = sa.select(column.path).where(column.tenant == above.tenant).order_by(column.path)
+        if above.path:
+            below = f"{above.path}/"
+            query = query.where(
+                (column.path == above.path) | (sa.func.substr(column.path, 1, len(below)) == below)
+            )
+        async with self.database.reading() as connection:
+            found = await connection.execute(query)
+            return tuple(Namespace(path, above.tenant) for (path,) in found)
+
+
+_FIND = sa.select(tables.namespace.c.id).where(
+    tables.namespace.c.tenant == sa.bindparam("tenant"),
+    tables.namespace.c.path == sa.bindparam("path"),
+)

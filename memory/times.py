@@ -1,0 +1,60 @@
+"""Times as the store keeps them: seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from treadle.core.errors import InputError
+
+EARLIEST = -62_135_596_800.0
+"""The start of the year 1, as far back as dates go here."""
+
+LATEST = 253_402_300_799.0
+"""The end of the year 9999."""
+
+
+def seconds(time: datetime | float | str | None) -> float | None:
+    """`time` as seconds since 1970; None stays None. A datetime without a zone is in UTC.
+
+    Raises InputError (`bad_date`) for what is no date between the years 1 and 9999.
+    """
+    if time is None:
+        return None
+    if isinstance(time, str):
+        time = _parsed(time)
+    if isinstance(time, datetime):
+        aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        # Not timestamp(): it overflows for the first and the last days, and rounds differently.
+        try:
+            span = aware - datetime(1970, 1, 1, tzinfo=UTC)
+        except OverflowError:
+            raise _bad(str(time)) from None
+        time = span.days * 86_400 + span.seconds + span.microseconds / 1e6
+    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+        raise _bad(repr(time))
+    if not EARLIEST <= time <= LATEST:
+        raise _bad(repr(time))
+    return float(time)
+
+
+def moment(timestamp: float | None) -> datetime | None:
+    """The datetime, in UTC, of what `seconds` gave."""
+    if timestamp is None:
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=round(timestamp * 1e6))
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise _bad(repr(text[:60])) from None
+
+
+def _bad(what: str) -> InputError:
+    return InputError(
+        "bad_date",
+        f"{what} is no date between the years 1 and 9999; write it like 2026-03-31 or "
+        "2026-03-31T14:00:00+02:00",
+    )
