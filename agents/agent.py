@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+
+from typing_extensions import TypeVar
 
 from treadle.agents.agent_approval import approved_with_the_plan
 from treadle.agents.agent_calls import AgentCalls
@@ -40,15 +42,19 @@ STEP_TIMEOUT = 900.0
 """Seconds for an agent as a step of a plan."""
 
 
+OutputT = TypeVar("OutputT", default=Any)
+
+
 @dataclass(frozen=True, slots=True)
-class AgentResult:
+class AgentResult(Generic[OutputT]):
     """What an agent came to: its text, the whole conversation, and what it used.
 
-    output is the value of the agent's `output_type`, or the text where it has none.
+    output is the value of the agent's `output_type`, or the text where it has none; of a CodeAgent
+    a CodeResult, of a RepositoryAgent a RepositoryResult.
     """
 
     text: str
-    output: Any
+    output: OutputT
     messages: tuple[Message, ...]
     usage: Usage
 
@@ -128,7 +134,7 @@ class Agent:
             raise ConfigError("agent_without_model", f"agent '{self.name}' needs a model")
         tools = self._tools(used)
         opening = [Message("system", self.instructions)] if self.instructions else []
-        taint = _taint_of(history)
+        taint = taint_of(history)
         messages = [*opening, *history, Message("user", task, taint=listed(taint.inputs))]
         async with AsyncExitStack() as stack:
             specs, make = await self._calling(tools, approve, stack, taint)
@@ -179,6 +185,8 @@ class Agent:
             timeout=STEP_TIMEOUT,
             calls_model=True,
             guards_calls=True,
+            # In a dry run it takes the tools of one by itself.
+            mock=work,
         )(work)
 
     def _tools(self, model: ChatModel | None, dry_run: bool = False) -> ToolRegistry:
@@ -226,7 +234,7 @@ class Agent:
         return AgentResult(reply.text, output, tuple(messages), usage + more)
 
 
-def _taint_of(history: Sequence[Message]) -> CallTaint:
+def taint_of(history: Sequence[Message]) -> CallTaint:
     """What an agent has read when it begins: its history, and the task of the call that it is."""
     around = current_taint.get()
     if around is None:

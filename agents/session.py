@@ -21,6 +21,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
+from treadle.agents.message_labels import labelled, labels_in
 from treadle.agents.runs.pipeline import Pipeline, Stage
 from treadle.agents.runs.run_stream import RunStream
 from treadle.core.budget import Budget, BudgetMeter
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
 
 HISTORY = 24_000
 """Characters of the conversation that the planner is shown, the latest first."""
-
-
-_TAINT = "treadle_taint"
-"""Where a message of a checkpoint says which untrusted sources it has come from."""
 
 
 class SessionState(TypedDict):
@@ -259,8 +256,7 @@ class ChatSession:
             text = as_text(result.answer)
         else:
             text = f"({result.status}: {result.error})"
-        taint = list(result.taint)
-        kept = {"additional_kwargs": {_TAINT: taint}} if taint else {}
+        kept = labelled(result.taint)
         return {"messages": [AIMessage(text, id=result.run_id, **kept)]}
 
     def _run_of(self, state: SessionState) -> Pipeline:
@@ -277,9 +273,8 @@ def _next_stage(state: SessionState) -> str:
 def _plain(message: AnyMessage) -> Message:
     content = message.content
     text = content if isinstance(content, str) else as_text(content)  # type: ignore[arg-type]
-    labels = message.additional_kwargs.get(_TAINT, ())
     role: Role = "user" if message.type == "human" else "assistant"
-    return Message(role, text, taint=tuple(str(each) for each in labels))
+    return Message(role, text, taint=labels_in(message))
 
 
 def _recent(messages: Sequence[Message]) -> tuple[Message, ...]:

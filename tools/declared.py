@@ -24,11 +24,19 @@ class Declared(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def function(self) -> Callable[..., object]: ...
+    @property
+    def timeout(self) -> float | None: ...
+    @property
+    def concurrency(self) -> int | None: ...
+    @property
     def effect(self) -> Effect: ...
     @property
     def returns(self) -> JsonSchema: ...
     @property
     def signature(self) -> Signature: ...
+    @property
+    def untrusted(self) -> bool | None: ...
     @property
     def sanitizes(self) -> bool: ...
     @property
@@ -47,12 +55,13 @@ class Declared(Protocol):
 
 def check_declared(tool: Declared) -> None:
     """Refuse what makes no sense. Raises ConfigError (`bad_tool`)."""
+    _check_types(tool)
     if tool.approval not in (None, "allow", "ask", "deny"):
         raise _bad(tool, f"approval is allow, ask or deny, not {tool.approval!r}")
     if tool.cost is not None and not _amount(tool.cost):
         raise _bad(tool, f"a call costs an amount of money, not {tool.cost!r}")
     size = tool.result_size
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+    if size is not None and not _count(size):
         raise _bad(tool, f"result_size is a number of bytes, not {size!r}")
     if tool.retry is not None:
         _check_retry(tool, tool.retry)
@@ -68,8 +77,39 @@ def check_declared(tool: Declared) -> None:
         _check_takes(tool, "verify", tool.verify, tool.signature, (None,))
 
 
+_TEXTS = ("name", "description", "identity")
+_FLAGS = (
+    "is_async", "calls_model", "idempotent", "open_world", "sanitizes", "guards_calls",
+)  # fmt: skip
+_FUNCTIONS = ("function", "undo", "reconcile")
+
+
+def _check_types(tool: Declared) -> None:
+    """A value of a wrong type would be taken for a yes, or fail in the middle of a run."""
+    for option in _TEXTS:
+        if not isinstance(getattr(tool, option), str):
+            raise _bad(tool, f"{option} is a text, not {getattr(tool, option)!r}")
+    if not tool.name.strip():
+        raise _bad(tool, "its name is empty")
+    if not isinstance(tool.effect, Effect):
+        raise _bad(tool, f"effect is an Effect, not {tool.effect!r}")
+    for option in _FLAGS:
+        if not isinstance(getattr(tool, option), bool):
+            raise _bad(tool, f"{option} is True or False, not {getattr(tool, option)!r}")
+    if tool.untrusted is not None and not isinstance(tool.untrusted, bool):
+        raise _bad(tool, f"untrusted is True, False or None, not {tool.untrusted!r}")
+    for option in _FUNCTIONS:
+        function = getattr(tool, option)
+        if not callable(function) and (function is not None or option == "function"):
+            raise _bad(tool, f"{option} is not a function")
+    if tool.timeout is not None and not (_amount(tool.timeout) and tool.timeout > 0):
+        raise _bad(tool, f"timeout is a number of seconds above 0, not {tool.timeout!r}")
+    if tool.concurrency is not None and not _count(tool.concurrency):
+        raise _bad(tool, f"concurrency is a whole number of at least 1, not {tool.concurrency!r}")
+
+
 def _check_retry(tool: Declared, retry: object) -> None:
-    if not isinstance(retry, Retry) or not 1 <= retry.attempts <= 100:
+    if not isinstance(retry, Retry) or not _count(retry.attempts) or retry.attempts > 100:
         raise _bad(tool, f"retry is a Retry of 1 to 100 attempts, not {retry!r}")
     if not (_amount(retry.delay) and _amount(retry.max_delay)):
         raise _bad(tool, "a retry waits a number of seconds")
@@ -103,6 +143,10 @@ def _check_takes(
 
 def _amount(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _bad(tool: Declared, reason: str) -> ConfigError:

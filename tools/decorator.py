@@ -122,8 +122,8 @@ def tool(
     """
 
     def make(function: Callable[..., Any]) -> Tool:
-        tool_name = str(name or getattr(function, "__name__", ""))
-        if not TOOL_NAME.fullmatch(tool_name):
+        tool_name = getattr(function, "__name__", "") if name is None else name
+        if not isinstance(tool_name, str) or not TOOL_NAME.fullmatch(tool_name):
             raise ConfigError(
                 "bad_tool",
                 f"'{tool_name}' is no name for a tool; use letters, digits, '_', '-' and '.', "
@@ -135,10 +135,6 @@ def tool(
             raise ConfigError(
                 "bad_tool", f"tool '{tool_name}': effect '{effect}' is none of {', '.join(Effect)}"
             ) from None
-        if timeout is not None and not 0 < timeout < float("inf"):
-            raise ConfigError("bad_tool", f"tool '{tool_name}': a timeout of {timeout} s")
-        if concurrency is not None and concurrency < 1:
-            raise ConfigError("bad_tool", f"tool '{tool_name}': a concurrency of {concurrency}")
         signature = signature_of(function, tool_name, keyed=idempotent)
         check_undoing(
             tool_name,
@@ -150,7 +146,7 @@ def tool(
         )
         return Tool(
             name=tool_name,
-            description=description or described(function),
+            description=described(function) if description in (None, "") else description,
             signature=signature,
             function=function,
             is_async=is_async(function),

@@ -84,6 +84,8 @@ def grant_in_force() -> bool:
 
 def scopes_of(name: str, scopes: str | Iterable[str | Secret]) -> tuple[str, ...]:
     """The names in the `scopes` of tool `name`. Raises ConfigError (`bad_secret`)."""
+    if not isinstance(scopes, Iterable):
+        raise ConfigError("bad_secret", f"tool '{name}': scopes are names of secrets")
     given = [scopes] if isinstance(scopes, str) else list(scopes)
     handles = (each if isinstance(each, Secret) else Secret(each) for each in given)
     return tuple(dict.fromkeys(each.name for each in handles))

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError
 from typing_extensions import TypedDict
 
 from treadle.core.errors import ConfigError, ToolError
+from treadle.core.invalid import reason_of
 from treadle.core.json_value import JsonSchema, JsonValue
 from treadle.tools.streaming import is_stream, yielded
 
@@ -157,14 +158,17 @@ def signature_of(function: Callable[..., object], name: str, *, keyed: bool = Fa
     """
     try:
         hints = get_type_hints(function, include_extras=True)
+        every = tuple(inspect.signature(function).parameters.values())
     except (NameError, TypeError) as error:
         raise ConfigError("bad_tool", f"tool '{name}': its type hints: {error}") from None
+    except ValueError as error:
+        # Written in C, and does not say what it takes.
+        raise ConfigError("bad_tool", f"tool '{name}': {error}") from None
     documented = _documented_parameters(function)
     complete: dict[str, Any] = {}
     partial: dict[str, Any] = {}
     required: list[str] = []
     takes_key = False
-    every = tuple(inspect.signature(function).parameters.values())
     for parameter in every:
         if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise ConfigError(
@@ -274,7 +278,7 @@ def _documented_parameters(function: Callable[..., object]) -> dict[str, str]:
 
 def _explain(error: ValidationError) -> str:
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'a value'}: {problem['msg'].lower()}"
+        f"{'.'.join(str(part) for part in problem['loc']) or 'a value'}: {reason_of(problem)}"
         for problem in error.errors(include_url=False, include_input=False)
     ]
     shown = "; ".join(problems[:5])

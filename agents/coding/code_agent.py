@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
 
-from treadle.agents.agent import STEP_TIMEOUT, Agent, AgentResult
+from treadle.agents.agent import STEP_TIMEOUT, Agent, AgentResult, taint_of
 from treadle.agents.coding.budgeting import budgeted
 from treadle.agents.coding.case import Case
 from treadle.agents.coding.clarifying import Clarify
@@ -15,6 +15,7 @@ from treadle.agents.coding.executions import Executions
 from treadle.agents.coding.feedback import summary
 from treadle.agents.coding.judge import Judgement
 from treadle.agents.coding.model_use import ModelUse
+from treadle.agents.coding.preparing import check_can, chosen_model, open_sandbox
 from treadle.agents.coding.prompts import INSTRUCTIONS
 from treadle.agents.coding.result import CodeOutput, CodeResult, CodeVerdict, Count, Evidence
 from treadle.agents.coding.session_workbench import SessionWorkbench, session_boundary
@@ -28,10 +29,8 @@ from treadle.core.clock import Clock, SystemClock
 from treadle.core.errors import ConfigError, InputError, ModelError
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.prices import NO_PRICES, PriceList
-from treadle.core.taint import labels_of, listed
+from treadle.core.taint import listed
 from treadle.executor.approval import Approve
-from treadle.serving.offline import OfflineModel
-from treadle.serving.offline.wording import OUT_OF_RANGE
 from treadle.tools import Effect, Tool, tool
 from treadle.tools.sandbox.contract import CodeRunner, SandboxLimits, SandboxPolicy
 
@@ -104,7 +103,7 @@ class CodeAgent(Agent):
         examples: Sequence[Case] = (),
         entry: str | None = None,
         files: Mapping[str, bytes | str] | None = None,
-    ) -> AgentResult:
+    ) -> AgentResult[CodeResult]:
         """Write a program for `task`. The result's output is a CodeResult, its text the code.
 
         history: put before the task. approve: nothing here asks; there for the same signature.
@@ -118,17 +117,13 @@ class CodeAgent(Agent):
         model's own) and BudgetExceeded where there is no program at all, and ToolError where the
         sandbox is not to be had.
         """
-        used = self.model or model
-        if used is None:
-            raise ConfigError("agent_without_model", f"agent '{self.name}' needs a model")
+        used = chosen_model(self.name, self.model, model)
         suite = Suite(tests, tuple(examples), entry)
         text = _with_history(_checked(task), history)
-        if isinstance(used, OfflineModel):
-            what = "write a program"
-            raise ModelError("offline_out_of_range", OUT_OF_RANGE.format(what=what))
+        check_can(used, "write a program")
         uses = ModelUse(used, deadlines=self._deadlines)
         async with AsyncExitStack() as stack:
-            runner = self._sandbox or await _own_sandbox(stack)
+            runner = await open_sandbox(self._sandbox, stack)
             executions = Executions(
                 runner, limits=self._limits, policy=self._policy, at_once=self._at_once
             )
@@ -146,7 +141,7 @@ class CodeAgent(Agent):
             with budgeted(self._budget, self._clock, self._prices):
                 done = await work.run()
         result = _result(done, uses, executions, used.name)
-        taint = listed(labels_of(history))
+        taint = listed(taint_of(history).labels)
         asked = Message("user", task, taint=taint)
         said = Message("assistant", f"```python\n{result.code}\n```", taint=taint)
         return AgentResult(result.code, result, (asked, said), uses.usage)
@@ -171,7 +166,6 @@ class CodeAgent(Agent):
 
         async def work(task: str, tests: str = "") -> CodeOutput:
             answer = await self.run(task, model=model, tests=tests)
-            assert isinstance(answer.output, CodeResult)
             return cast(CodeOutput, answer.output.as_json())
 
         return tool(
@@ -236,9 +230,3 @@ def _checked(task: str) -> str:
 def _with_history(task: str, history: Sequence[Message]) -> str:
     said = [f"{each.role}: {each.content}" for each in history if each.content]
     return f"Before:\n{chr(10).join(said)}\n\nNow:\n{task}" if said else task
-
-
-async def _own_sandbox(stack: AsyncExitStack) -> CodeRunner:
-    from treadle.tools.sandbox import Sandbox
-
-    return await stack.enter_async_context(Sandbox())

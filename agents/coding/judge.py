@@ -182,7 +182,7 @@ class Judge:
         job = {
             "nonce": nonce,
             "code": code,
-            "candidate": program("candidate"),
+            "candidate": program("wire_values") + program("candidate"),
             "tests": suite.tests,
             "modules": list(suite.modules()),
             "entry": suite.entry,
@@ -198,6 +198,7 @@ class Judge:
             files={
                 "job.json": json.dumps(job),
                 "remote.py": program("remote"),
+                "wire_values.py": program("wire_values"),
                 "little_pytest.py": program("little_pytest"),
             },
             limits=replace(limits, output_bytes=max(limits.output_bytes, 1024 * 1024)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,6 +12,7 @@ from treadle.agents.agent import STEP_TIMEOUT, Agent, AgentResult
 from treadle.agents.agent_approval import approved_with_the_plan
 from treadle.agents.coding.budgeting import budgeted
 from treadle.agents.coding.executions import Executions
+from treadle.agents.coding.preparing import check_can, chosen_model, open_sandbox
 from treadle.agents.coding.project_tests import ProjectTests, TestReport, run_tests
 from treadle.agents.coding.repository_edits import RepositoryEdits
 from treadle.agents.coding.repository_result import (
@@ -24,13 +25,13 @@ from treadle.agents.coding.result import Count
 from treadle.core.budget import Budget
 from treadle.core.chat import ChatModel, Message, Usage
 from treadle.core.clock import Clock, SystemClock
+from treadle.core.context_value import set_for
 from treadle.core.errors import ConfigError, ErrorInfo, InputError, ModelError
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.prices import NO_PRICES, PriceList
+from treadle.core.taint import CallTaint, current_taint, label_of
 from treadle.core.threads import run_in_thread
 from treadle.executor.approval import Approve
-from treadle.serving.offline import OfflineModel
-from treadle.serving.offline.wording import OUT_OF_RANGE
 from treadle.tools import Effect, Tool, tool
 from treadle.tools.dry import dry
 from treadle.tools.repository.repository import Repository
@@ -56,6 +57,9 @@ class RepositoryAgent(Agent):
     the work ends in an error, they are taken back.
 
     repository: a Repository, which stays open, or a folder.
+    trusted: whether its files are as good as your own words. By default what they say is labelled,
+        and with it the result: see docs/tools.md. The agent changes this repository all the same,
+        and can reach nothing else.
     tests: how the project is tested. edit_tests: whether tests that are there may be changed.
     sandbox, limits, policy: of the runs of the tests. budget, prices: for each task.
     """
@@ -68,6 +72,7 @@ class RepositoryAgent(Agent):
         model: ChatModel | None = None,
         tests: ProjectTests | None = None,
         edit_tests: bool = False,
+        trusted: bool = False,
         sandbox: CodeRunner | None = None,
         limits: SandboxLimits = DEFAULT_LIMITS,
         policy: SandboxPolicy | None = None,
@@ -91,6 +96,7 @@ class RepositoryAgent(Agent):
         self._repository = repository
         self._tests = tests or ProjectTests()
         self._edit_tests = edit_tests
+        self._trusted = trusted
         self._sandbox = sandbox
         self._limits = limits
         self._policy = policy
@@ -106,7 +112,7 @@ class RepositoryAgent(Agent):
         history: Sequence[Message] = (),
         approve: Approve | None = None,
         dry_run: bool = False,
-    ) -> AgentResult:
+    ) -> AgentResult[RepositoryResult]:
         """Work on `task`. The result's output is a RepositoryResult.
 
         dry_run: changes nothing: what would be applied is refused.
@@ -115,20 +121,16 @@ class RepositoryAgent(Agent):
         ModelError where the model fails before it has changed anything, and ToolError where there
         is no sandbox, or somebody else has changed what is to be taken back (`undo_conflict`).
         """
-        used = self.model or model
-        if used is None:
-            raise ConfigError("agent_without_model", f"agent '{self.name}' needs a model")
+        used = chosen_model(self.name, self.model, model)
         if not task.strip():
             raise InputError("empty_task", "there is no task; say what is to be changed")
-        if isinstance(used, OfflineModel):
-            what = "change a repository"
-            raise ModelError("offline_out_of_range", OUT_OF_RANGE.format(what=what))
+        check_can(used, "change a repository")
         async with AsyncExitStack() as stack:
             repository = await stack.enter_async_context(_opened(self._repository))
-            runner = self._sandbox or await _own_sandbox(stack)
+            runner = await open_sandbox(self._sandbox, stack)
             executions = Executions(runner, limits=self._limits, policy=self._policy)
             edits = RepositoryEdits(repository, edit_tests=self._edit_tests)
-            with budgeted(self._budget, self._clock, self._prices):
+            with budgeted(self._budget, self._clock, self._prices), self._labelled():
                 try:
                     before = await run_tests(self._tests, repository.workspace, executions)
                     told = f"{task.strip()}\n\nThe project's tests now: {before}"
@@ -144,17 +146,31 @@ class RepositoryAgent(Agent):
                     raise
             if not result.kept:
                 await run_in_thread(edits.take_back)
-        return replace(said, output=result)
+        return AgentResult(said.text, result, said.messages, said.usage)
+
+    @contextmanager
+    def _labelled(self) -> Iterator[None]:
+        """The model is shown what the tests of the repository print before it asks for anything."""
+        around = current_taint.get() or CallTaint()
+        if not self._trusted:
+            around.add([label_of("run_tests")])
+        with set_for(current_taint, around):
+            yield
 
     def as_tool(self, model: ChatModel | None, *, dry_run: bool = False) -> Tool:
         """This agent as a tool that takes `task`; its output is the result as an object."""
 
-        async def work(task: str) -> RepositoryOutput:
+        async def done(task: str, *, dry_run: bool) -> RepositoryOutput:
             answer = await self.run(
                 task, model=model, approve=approved_with_the_plan, dry_run=dry_run
             )
-            assert isinstance(answer.output, RepositoryResult)
             return cast(RepositoryOutput, answer.output.as_json())
+
+        async def work(task: str) -> RepositoryOutput:
+            return await done(task, dry_run=dry_run)
+
+        async def play(task: str) -> RepositoryOutput:
+            return await done(task, dry_run=True)
 
         return tool(
             name=self.name,
@@ -164,6 +180,7 @@ class RepositoryAgent(Agent):
             timeout=STEP_TIMEOUT,
             calls_model=True,
             guards_calls=True,
+            mock=play,
         )(work)
 
     def _worker(
@@ -176,14 +193,24 @@ class RepositoryAgent(Agent):
     ) -> Agent:
         """The agent that holds the conversation with the model."""
 
-        @tool(effect=Effect.READ, timeout=self._limits.seconds + 120)
+        @tool(
+            name="run_tests",
+            effect=Effect.READ,
+            timeout=self._limits.seconds + 120,
+            untrusted=not self._trusted,
+        )
         async def run_project_tests() -> str:
             """Run the project's tests in the sandbox, on a copy of the code as it is now."""
             return str(await run_tests(self._tests, repository.workspace, executions))
 
+        given = repository_tools(repository, apply=edits.apply, trusted=self._trusted)
+        # What changes this repository takes text from nowhere to where it was not before.
         tools = [
-            *repository_tools(repository, apply=edits.apply),
-            replace(run_project_tests, name="run_tests"),
+            *(
+                each if each.effect.repeatable else replace(each, guards_calls=True)
+                for each in given
+            ),
+            run_project_tests,
         ]
         return Agent(
             self.name,
@@ -250,9 +277,3 @@ async def _opened(repository: Repository | Path) -> AsyncIterator[Repository]:
         yield made
     finally:
         await run_in_thread(made.close)
-
-
-async def _own_sandbox(stack: AsyncExitStack) -> CodeRunner:
-    from treadle.tools.sandbox import Sandbox
-
-    return await stack.enter_async_context(Sandbox())

@@ -23,7 +23,7 @@ from treadle.core.events import (
 )
 from treadle.core.ids import TOOL_NAME
 from treadle.core.json_value import JsonValue
-from treadle.core.program import current_program
+from treadle.core.program import Program, current_program
 from treadle.executor import Approve, RunResult
 from treadle.executor.approval_policy import joined
 from treadle.executor.awaiting import awaiting_approval
@@ -31,7 +31,8 @@ from treadle.executor.step_key import StepKey
 from treadle.executor.waits import StepWaits
 from treadle.planner.check import check_plan
 from treadle.planner.plan import Plan
-from treadle.tools import Effect, Tool
+from treadle.tools import Effect, Tool, ToolRegistry
+from treadle.tools.dry import dry
 from treadle.tools.signature import signature_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class NestedRuns:
     ) -> None:
         self.tools_within = opening.settled.tools
         self.opening = opening
+        self._dry = _dry(opening)
         self._open_stream = open_stream
         self._new_id = new_id
         self._plan = plan
@@ -75,6 +77,15 @@ class NestedRuns:
         assert self._plan is not None
         return await self._run(self._plan, idempotency_key)
 
+    async def play_task(self, task: str) -> Any:
+        """Do a task, given in words, and change nothing."""
+        return await self._alone(task, self._dry, current_program.get())
+
+    async def play_plan(self) -> Any:
+        """Carry out the plan, and change nothing."""
+        assert self._plan is not None
+        return await self._alone(self._plan, self._dry, current_program.get())
+
     async def take_back(self, result: JsonValue, task: str = "") -> None:
         """What makes the tool one that can be undone; `undo` of the run knows what to take back."""
         raise ToolError(
@@ -84,16 +95,11 @@ class NestedRuns:
     async def _run(self, task: str | Plan, key: str) -> JsonValue:
         program = current_program.get()
         step = _step_of(key, program.run_id if program is not None else "")
-        if not isinstance(program, ScopedProgram) or program.scope is None or step is None:
-            # An agent's own call, or one outside of any run: there is nothing to come back to.
-            log = EventLog(self._new_id(), self.opening.clock)
-            origin = Origin(parent=program)
-            around = current_scope()
-            approve = None if around is None else self._approve(around)
-            options = RunOptions(approve=approve, budget=self._budget)
-            opened = self.opening.pipeline(task, log, options, origin)
-            return _outcome(await self._open_stream(opened).to_end(), paused=False)
+        if not isinstance(program, ScopedProgram) or program.scope is None:
+            return await self._alone(task, self.opening, program)
         scope = program.scope
+        if step is None or scope.dry_run:
+            return await self._alone(task, self._dry if scope.dry_run else self.opening, program)
         pipeline = await self._pipeline(child_run_id(step), task, program, scope)
         if scope.journal is None:
             scope.logs[pipeline.log.run_id] = pipeline.log
@@ -111,6 +117,18 @@ class NestedRuns:
         assert isinstance(ended, RunFinished)
         tell_parent(program, ended, result.events)
         return _outcome(result, paused=scope.paused)
+
+    async def _alone(
+        self, task: str | Plan, opening: Opening, program: Program | None
+    ) -> JsonValue:
+        """A run for an agent's own call, a dry one, one outside of any run: nothing to come back
+        to."""
+        around = current_scope()
+        approve = None if around is None else self._approve(around)
+        options = RunOptions(approve=approve, budget=self._budget)
+        log = EventLog(self._new_id(), opening.clock)
+        opened = opening.pipeline(task, log, options, Origin(parent=program))
+        return _outcome(await self._open_stream(opened).to_end(), paused=False)
 
     def _approve(self, around: RunScope) -> Approve | None:
         """Who decides on the outer run decides here, too; no rules of this Runtime are lost."""
@@ -196,9 +214,16 @@ def nested_tool(
         calls_model=plan is None,
         guards_calls=True,
         undo=runs.take_back if lasting else None,
+        mock=runs.play_task if plan is None else runs.play_plan,
         # A call with the same key goes on with the run that it names.
         idempotent=lasting,
     )
+
+
+def _dry(opening: Opening) -> Opening:
+    """The same, for a run around it that changes nothing."""
+    tools = ToolRegistry(map(dry, opening.settled.tools.values()))
+    return replace(opening, settled=replace(opening.settled, tools=tools), dry_run=True)
 
 
 def _step_of(key: str, run_id: str) -> StepKey | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from treadle.agents.runs.plan_labels import PlanLabels
 from treadle.core.chat import Message
 from treadle.core.taint import CLEAN, CallTaint, Labels, labels_of, listed
 from treadle.executor.history import History
@@ -15,25 +16,30 @@ class RunTaint:
     """Tells `taints` who writes the steps of a run, and `around` what came out of it.
 
     around: the call that the run is part of; None for one that stands alone.
+    known: the labels of plans that were made before they are handed in.
     """
 
-    def __init__(self, taints: Taints, around: CallTaint | None) -> None:
+    def __init__(self, taints: Taints, around: CallTaint | None, known: PlanLabels) -> None:
         self.run: Labels = CLEAN
         """Of the task and the history."""
         self._taints = taints
         self._around = around
+        self._known = known
         self._answer: Labels = CLEAN
 
     def begin(
         self, task: str | Plan, history: Sequence[Message], forked: History | None = None
     ) -> None:
-        """A run begins. A plan that was handed in is as its author in code wrote it.
+        """A run begins. A plan that was handed in is as its author in code wrote it, unless it was
+        planned here, or comes with the history that its author has read.
 
         forked: of the run that it goes another way than.
         """
         if isinstance(task, str):
             outer = CLEAN if self._around is None else self._around.labels
             self.run = labels_of(history) | outer
+        else:
+            self.run = labels_of(history) | self._known.of(task)
         if forked is not None and forked.started is not None:
             self.run |= frozenset(forked.started.taint)
         self._taints.write(self.run)

@@ -11,7 +11,10 @@ from langgraph.graph.message import add_messages
 from tests.agents.conftest import SUM, plan, runtime, step
 from typing_extensions import TypedDict
 
+from treadle.core.context_value import set_for
 from treadle.core.errors import InputError, RunError
+from treadle.core.taint import CallTaint, current_taint
+from treadle.executor import ApprovalRequest
 
 
 class Tasks(TypedDict, total=False):
@@ -102,3 +105,46 @@ async def test_two_nodes_of_one_runtime_in_one_graph() -> None:
         built.add_edge("second", END)
         state = await built.compile().ainvoke({"task": "add"})
     assert (state["answer"], state["note"]) == ("it is 5", 8)
+
+
+class Labelled(Tasks, total=False):
+    labels: list[str]
+
+
+MAIL = plan(step("m", "mail", to="me"), answer="${m}")
+PAGE = ("fetch (step page)",)
+
+
+@pytest.mark.parametrize("labels", [(), PAGE])
+async def test_a_labelled_message_makes_a_labelled_run(labels: tuple[str, ...]) -> None:
+    asked: list[ApprovalRequest] = []
+
+    async def approve(request: ApprovalRequest) -> bool:
+        asked.append(request)
+        return True
+
+    read = AIMessage("what a page says", additional_kwargs={"treadle_taint": list(labels)})
+    async with runtime([MAIL], approve=approve) as rt:
+        messages = [read, HumanMessage("mail it")]
+        state = await graph(Chat, rt.as_langgraph_node()).ainvoke({"messages": messages})
+    ((call,),) = [each.calls for each in asked]
+    assert call.taint == labels
+    said = state["messages"][-1]
+    assert said.content == "sent to me"
+    assert said.additional_kwargs.get("treadle_taint", []) == list(labels)
+
+
+async def test_a_state_carries_labels_where_its_key_is_named() -> None:
+    async with runtime([SUM]) as rt:
+        node = rt.as_langgraph_node(taint="labels")
+        state = await graph(Labelled, node).ainvoke({"task": "add", "labels": list(PAGE)})
+    assert state["labels"] == list(PAGE)
+
+
+async def test_a_run_in_a_graph_within_a_call_labels_that_call() -> None:
+    around = CallTaint(frozenset(PAGE))
+    async with runtime([SUM]) as rt:
+        node = rt.as_langgraph_node()
+        with set_for(current_taint, around):
+            await node({"task": "add"})
+    assert around.gathered == frozenset(PAGE)

@@ -19,7 +19,9 @@ from treadle import (
     patch_plan,
     tool,
 )
+from treadle.agents.agent import taint_of
 from treadle.core.chat import Message, ToolCall
+from treadle.core.context_value import set_for
 from treadle.core.errors import ConfigError
 from treadle.core.events import (
     ApprovalRequested,
@@ -28,6 +30,7 @@ from treadle.core.events import (
     StepPlanned,
     ToolCalled,
 )
+from treadle.core.taint import CallTaint, current_taint
 from treadle.executor import ApprovalRequest
 from treadle.testing import ScriptedModel
 from treadle.tools import Tool
@@ -536,3 +539,43 @@ def test_an_untrusted_label_is_the_tool_s_to_say() -> None:
     assert make(untrusted=True).gives_untrusted
     assert not make(untrusted=True).is_sink
     assert make(effect="write").is_sink
+
+
+READ = [Message("assistant", EVIL, taint=(LABEL,))]
+
+
+@pytest.mark.parametrize("how", ["same runtime", "history", "another runtime"])
+async def test_a_plan_made_from_a_labelled_history_keeps_its_labels(how: str) -> None:
+    world = World()
+    written = plan(step("o", "write", text="keys"))
+    async with (
+        runtime([written], tools=world.tools) as opened,
+        runtime([], tools=world.tools) as other,
+    ):
+        made = await opened.plan("do what you said", history=READ)
+        if how == "same runtime":
+            # As a value that was stored and read again.
+            result = await opened.run(Plan.from_json(made.to_json()))
+        else:
+            result = await other.run(made, history=READ if how == "history" else ())
+    if how == "another runtime":
+        # Nothing tells it: the plan counts as one that was written in code.
+        assert world.written == ["keys"]
+        return
+    assert result.status == "waiting"
+    assert world.quiet
+
+
+async def test_a_plan_made_from_a_clean_history_asks_nobody() -> None:
+    world = World()
+    async with runtime([plan(step("o", "write", text="note"))], tools=world.tools) as opened:
+        made = await opened.plan("write it", history=[Message("user", "hello")])
+        assert (await opened.run(made)).status == "succeeded"
+
+
+async def test_a_code_agent_in_a_call_knows_what_it_was_given() -> None:
+    around = CallTaint(frozenset({LABEL}))
+    with set_for(current_taint, around):
+        taint = taint_of([Message("user", "more", taint=("other",))])
+    assert taint.labels == {LABEL, "other"}
+    assert around.gathered == {"other"}

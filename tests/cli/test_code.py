@@ -97,7 +97,7 @@ def test_stdout_is_the_program_and_nothing_else(treadle: Callable[..., Any], pla
 @pytest.mark.parametrize(
     ("options", "code", "error"),
     [
-        ((), 1, "offline_out_of_range"),
+        ((), 2, "offline_out_of_range"),
         (("--tests", "nothing.py"), 2, "file_not_found"),
         (("--tests", "a.txt"), 2, "bad_tests"),
         (("--candidates", "0"), 2, "bad_strategy"),
@@ -107,15 +107,37 @@ def test_stdout_is_the_program_and_nothing_else(treadle: Callable[..., Any], pla
         (("--repository", ".", "--tests", "a.txt"), 2, "bad_usage"),
         (("--repository", ".", "--test-command", "'"), 2, "bad_usage"),
         (("--test-command", "make"), 2, "bad_usage"),
-        (("--repository", "."), 1, "offline_out_of_range"),
+        (("--repository", "."), 2, "offline_out_of_range"),
     ],
 )
 def test_what_cannot_be_done_is_said(
     treadle: Callable[..., Any], options: tuple[str, ...], code: int, error: str
 ) -> None:
-    done = treadle("code", "add two numbers", *options, "--model", "offline", "--json")
+    model = "http://127.0.0.1:9/v1#m" if error == "bad_budget" else "offline"
+    done = treadle("code", "add two numbers", *options, "--model", model, "--json")
     assert done.code == code
     assert done.json["error"]["code"] == error
+    assert done.json["run_id"] is None
+    assert len(done.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("options", [(), ("--repository", ".")])
+@pytest.mark.parametrize(("task", "stdin"), [("", ""), (" \n", ""), ("-", ""), ("-", "\n")])
+def test_no_task_is_bad_usage(
+    treadle: Callable[..., Any], task: str, stdin: str, options: tuple[str, ...]
+) -> None:
+    done = treadle("code", task, *options, "--model", "http://127.0.0.1:9/v1#m", stdin=stdin)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: empty_task: say what is to be done\n"
+
+
+@pytest.mark.parametrize("command", [("mcp",), ("tools", "made")])
+def test_a_group_without_a_command_is_one_line(
+    treadle: Callable[..., Any], command: tuple[str, ...]
+) -> None:
+    done = treadle(*command)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: bad_usage: Missing command.\n")
 
 
 def messages(request: RecordedRequest) -> Any:
@@ -166,3 +188,24 @@ def test_a_repository_is_changed_or_left_as_it_was(
     assert (folder / "sums.py").read_text("utf-8") == (text if code == 0 else before)
     assert done.json["evidence"]["before"] == {"passed": 1, "total": 2}
     assert f"+    return {body}" in done.json["diff"]
+
+
+@pytest.mark.parametrize("options", [(), ("--repository", "project")])
+def test_its_runs_say_what_to_do_in_place_of_going_on(
+    treadle: Callable[..., Any], place: Path, options: tuple[str, ...]
+) -> None:
+    (place / "project").mkdir()
+    done = treadle("code", "add", *options, "--model", "http://127.0.0.1:9/v1#m")
+    assert done.code == 1
+    run_id = treadle("runs", "--json").json[0]["run_id"]
+    again = f"treadle code --repository {place / 'project'}" if options else "treadle code"
+    for command in (("resume", run_id), ("fork", run_id, "code")):
+        refused = treadle(*command)
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert refused.err.startswith("error: not_resumable: ")
+        assert f"give {again} the task again" in refused.err
+    undone = treadle("undo", run_id)
+    assert undone.code == 1
+    assert undone.err.startswith("error: not_undoable: ")
+    assert ("git diff" in undone.err) == bool(options)
+    assert treadle("show", run_id).code == 0

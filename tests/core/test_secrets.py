@@ -9,6 +9,7 @@ import logging
 import secrets as random
 from urllib.parse import quote, quote_plus
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,3 +91,29 @@ def test_a_traceback_in_the_log_does_not_tell() -> None:
         log.removeHandler(handler)
     assert "ValueError" in written.getvalue()
     assert value not in written.getvalue()
+
+
+def test_a_number_that_spells_a_secret_is_found() -> None:
+    pin = random.randbelow(10**11) + 10**11
+    ratio = pin + 0.5
+    remember("PIN", str(pin))
+    remember("RATIO", repr(ratio))
+    found = redacted({"a": pin, "b": [float(pin), -pin], "c": ratio, "d": pin + 1, "e": True})
+    assert found == {
+        "a": "[secret PIN]", "b": ["[secret PIN]"] * 2, "c": "[secret RATIO]", "d": pin + 1,
+        "e": True,
+    }  # fmt: skip
+
+
+@given(st.from_regex(r"[0-9]{1,5}|0[0-9]{5,8}|0\.[0-9]{1,4}|1e9|٣٣٣٣٣٣٣", fullmatch=True))
+def test_a_text_that_no_number_is_written_as_hides_none(value: str) -> None:
+    remember("N", value)
+    number = float(value)
+    assert redacted(number) == number
+
+
+@pytest.mark.parametrize("value", ["9" * 500, "8" * 5000])
+def test_a_secret_of_very_many_digits_is_no_trouble(value: str) -> None:
+    remember("LONG", value)
+    number = int(value[:500])
+    assert redacted(number) == ("[secret LONG]" if len(value) == 500 else number)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from treadle import Effect, Tool, ToolRegistry, tool
 from treadle.core.errors import ConfigError, ToolError
@@ -192,9 +192,67 @@ def test_functions_that_cannot_be_described() -> None:
         with pytest.raises(ConfigError) as caught:
             tool(function)
         assert caught.value.code == "bad_tool"
-    for options in ({"effect": "mild"}, {"timeout": 0}, {"concurrency": 0}, {"name": "a b"}):
-        with pytest.raises(ConfigError):
-            tool(**options)(lambda: None)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"effect": "mild"}, {"effect": None}, {"effect": []}, {"timeout": 0}, {"timeout": "5"},
+        {"timeout": True}, {"timeout": float("nan")}, {"concurrency": 0}, {"concurrency": 1.5},
+        {"concurrency": True}, {"concurrency": "2"}, {"name": "a b"}, {"name": ""}, {"name": 5},
+        {"description": 5}, {"calls_model": "yes"}, {"idempotent": 1, "effect": "write"},
+        {"open_world": "yes"}, {"open_world": None}, {"untrusted": "no"}, {"sanitizes": "yes"},
+        {"guards_calls": 1}, {"retry": True}, {"retry": "3"}, {"retry": 0}, {"rate": 5},
+        {"circuit": 5}, {"hedge": "1"}, {"cache": True, "effect": "pure"}, {"cost": "1"},
+        {"result_size": 1.0}, {"mock": 5}, {"verify": "x"}, {"approval": "maybe"},
+        {"undo": 5, "effect": "write"}, {"reconcile": 5, "effect": "write"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_option_of_a_wrong_kind_is_refused_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tool(**{"name": "f", **options})(lambda: None)
+    assert caught.value.code == "bad_tool"
+
+
+@pytest.mark.parametrize("scopes", [5, [5], "not a name", [""]])
+def test_scopes_that_are_no_names_are_refused(scopes: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tool(name="f", scopes=scopes)(lambda: None)
+    assert caught.value.code == "bad_secret"
+
+
+@pytest.mark.parametrize("function", [5, "text", None.__class__])
+def test_what_is_no_function_is_no_tool(function: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tool(name="f")(function)
+    assert caught.value.code == "bad_tool"
+
+
+@pytest.mark.parametrize("options", [{"name": " "}, {"open_world": "yes"}, {"effect": "read"}])
+def test_a_tool_is_checked_however_it_is_made(options: dict[str, Any]) -> None:
+    @tool
+    def reader() -> None:
+        """Read."""
+
+    with pytest.raises(ConfigError, match="bad_tool"):
+        replace(reader, **options)
+
+
+async def test_what_a_check_says_is_passed_on_as_it_is() -> None:
+    def even(value: int) -> int:
+        if value % 2:
+            raise ValueError("An even number is wanted")
+        return value
+
+    @tool
+    def half(number: Annotated[int, AfterValidator(even)]) -> int:
+        """Half of it."""
+        return number // 2
+
+    with pytest.raises(ToolError) as caught:
+        await half.call({"number": 3})
+    assert caught.value.message == "'half': number: An even number is wanted"
 
 
 def test_the_registry_names_what_is_wrong() -> None:

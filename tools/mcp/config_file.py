@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from treadle.core.errors import ConfigError
+from treadle.core.invalid import reason_of
 from treadle.core.json_value import JsonValue
 from treadle.tools.mcp.config import HttpTransport, McpServer, McpTransport, StdioTransport
-from treadle.tools.mcp.private_file import write_private
+from treadle.tools.mcp.private_file import changing, write_private
 
 _MOST_BYTES = 1024 * 1024
 
@@ -54,18 +55,18 @@ def save_server(path: Path, server: McpServer) -> None:
 
     Raises ConfigError (`bad_mcp_config`).
     """
-    entries = _entries(path)
-    entries[server.name] = _document(server)
-    _write(path, entries)
+    with changing(path):
+        _write(path, {**_entries(path), server.name: _document(server)})
 
 
 def remove_server(path: Path, name: str) -> None:
     """Take the server out of the file. Raises ConfigError (`unknown_mcp_server`)."""
-    entries = _entries(path)
-    if name not in entries:
-        raise unknown_server(name, entries)
-    del entries[name]
-    _write(path, entries)
+    if name not in (known := _entries(path)):
+        raise unknown_server(name, known)
+    with changing(path):
+        entries = _entries(path)
+        entries.pop(name, None)
+        _write(path, entries)
 
 
 def unknown_server(name: str, known: Mapping[str, object]) -> ConfigError:
@@ -103,7 +104,7 @@ def _server(name: str, entry: object, where: str) -> McpServer:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            "bad_mcp_config", f"{where}: MCP server '{name[:60]}': {place}: {first['msg']}"
+            "bad_mcp_config", f"{where}: MCP server '{name[:60]}': {place}: {reason_of(first)}"
         ) from None
     return McpServer(
         name,

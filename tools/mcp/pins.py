@@ -12,7 +12,7 @@ from treadle.core.errors import ConfigError
 from treadle.core.json_value import JsonValue
 from treadle.tools.mcp.definition import ToolDefinition, set_hash
 from treadle.tools.mcp.identity import identity_hash
-from treadle.tools.mcp.private_file import write_private
+from treadle.tools.mcp.private_file import changing, write_private
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -91,6 +91,9 @@ class MemoryPins:
 class PinFile:
     """Pins in a JSON file that only its owner may read, replaced in one step.
 
+    Processes that approve at the same time do not undo each other's approvals: each change reads
+    what is there and writes it back alone.
+
     Raises ConfigError (`bad_mcp_pins`) for a file that cannot be read: to take it for an empty one
     would be to forget what was approved, and to ask for it anew as if nothing had changed.
     """
@@ -105,13 +108,17 @@ class PinFile:
 
     def save(self, server: str, pin: ServerPin) -> None:
         """See `PinStore`."""
-        self._write({**self._read(), server: pin.as_json()})
+        with changing(self.path):
+            self._write({**self._read(), server: pin.as_json()})
 
     def remove(self, server: str) -> None:
         """See `PinStore`."""
-        entries = self._read()
-        if entries.pop(server, None) is not None:
-            self._write(entries)
+        if not self.path.exists():
+            return
+        with changing(self.path):
+            entries = self._read()
+            if entries.pop(server, None) is not None:
+                self._write(entries)
 
     def _pin(self, server: str, entry: Any) -> ServerPin:
         try:

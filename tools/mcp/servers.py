@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -31,6 +32,16 @@ from treadle.tools.tool import Tool
 Decide: TypeAlias = Callable[[ServerReport], Awaitable[bool]]
 """Asked whether a server is approved as the report shows it; only True is a yes."""
 
+Found: TypeAlias = Callable[[str, tuple[Finding, ...]], None]
+"""Told of what was found in a result of the tool of that name."""
+
+_log = logging.getLogger("treadle.mcp")
+
+
+def _log_found(tool: str, findings: tuple[Finding, ...]) -> None:
+    for each in findings:
+        _log.warning("%s: %s", tool, each)
+
 
 async def trust_on_first_use(report: ServerReport) -> bool:
     """Approves a server that nobody has seen before and that has no severe findings."""
@@ -53,7 +64,7 @@ class McpServers:
         by default.
     beside: the tools of other servers, by server, that are there without being among these.
     progress: told of the progress of calls. found: told of what was found in results, with the
-    tool's name.
+    tool's name; by default it is logged as a warning of `treadle.mcp`.
     environment: where the variables come from that are granted; that of the process by default.
     boundary: behind which processes run; the strongest of this machine by default.
 
@@ -78,7 +89,7 @@ class McpServers:
         taken: Iterable[str] | None = None,
         beside: Mapping[str, Iterable[str]] | None = None,
         progress: Progress = lambda tool, done, total, message: None,
-        found: Callable[[str, tuple[Finding, ...]], None] = lambda tool, findings: None,
+        found: Found = _log_found,
         environment: Mapping[str, str] | None = None,
         boundary: Boundary | None = None,
         clock: Clock | None = None,
@@ -168,7 +179,8 @@ class McpServers:
         if report.status != "failed":
             report = self._judge_again(report)
             if await self._is_approved_now(report):
-                self._pins.save(name, report.pin)
+                # In a thread: it may wait for another process.
+                await run_in_thread(partial(self._pins.save, name, report.pin))
                 report = self._judge_again(report)
         if report.error is not None and self._strict:
             raise report.error

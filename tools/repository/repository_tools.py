@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -38,18 +39,24 @@ class Apply(Protocol):
     ) -> Outcome: ...
 
 
-def repository_tools(repository: Repository | Path, *, apply: Apply | None = None) -> list[Tool]:
+def repository_tools(
+    repository: Repository | Path, *, apply: Apply | None = None, trusted: bool = False
+) -> list[Tool]:
     """The tools over a repository: questions to its language server and graph, and edits.
 
     repository: a folder's is made here, and closed with the process; give a Repository to close
     it earlier, or to choose its language server. apply: what `code_apply` does; the repository's
-    own by default.
+    own by default. trusted: whether its files are as good as your own words. By default what they
+    say is labelled: a repository from elsewhere may hold text that was written to be obeyed.
 
     Places are named by selectors: `path::Class.method`, `path@"some text"` (`#2` behind it for
     the second of several) or `path:line:column`.
     """
     repo = Repository(repository) if isinstance(repository, Path) else repository
-    return [*_questions(repo), *_structure(repo), *_changes(repo, apply or repo.apply)]
+    tools = [*_questions(repo), *_structure(repo), *_changes(repo, apply or repo.apply)]
+    if trusted:
+        return tools
+    return [replace(each, untrusted=True) if each.effect.repeatable else each for each in tools]
 
 
 def _questions(repo: Repository) -> tuple[Tool, ...]:

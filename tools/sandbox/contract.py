@@ -98,6 +98,7 @@ class SandboxResult:
     """How an execution ended. Everything in it comes from code that is not trusted.
 
     exit_code: of the process; None where it was killed or never began.
+    level: that it ran at; for what was refused, and ran at none, the one that was demanded.
     value: what the code gave back as JSON (the last expression of a Python snippet); None for
         nothing.
     files: what it left in the workspace and was asked for, by relative path: regular files only.

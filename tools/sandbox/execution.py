@@ -110,10 +110,13 @@ class ColdRunner:
             finally:
                 output.stop()
                 errors.stop()
+            closed = await process.open_up() if job.results else ""
             report = SnippetReport()
             if job.code is not None:
                 report = parsed_report(read_small(process.workspace, token, MOST_VALUE_BYTES))
             found = await _collected(process.workspace, job, token)
+            if closed:
+                found.left_out.append(closed)
         finally:
             process.close()
         return _result(self.level, end, report, found, output, errors)

@@ -13,7 +13,7 @@ from treadle.core.json_value import JsonValue
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits, SandboxResult
 from treadle.tools.sandbox.execution import Job
 from treadle.tools.sandbox.file_names import WantedFiles
-from treadle.tools.sandbox.levels.catalogue import bounds_of, runner_of
+from treadle.tools.sandbox.levels.catalogue import boundary_of, bounds_of, runner_of
 from treadle.tools.sandbox.levels.look_around import LOOK_AROUND, breach, seen_inside
 
 PROBE_LIMITS = SandboxLimits(seconds=10.0, cpu_seconds=5.0, processes=16)
@@ -144,6 +144,8 @@ async def try_level(level: SandboxLevel) -> LevelReport:
     except TreadleError as error:
         if isinstance(error, ToolError) and error.retryable:
             raise
+        if error.code == "sandbox_failed" and _gave_up_range(level, error.message):
+            return await try_level(level)
         return LevelReport(level, False, error.message)
     if result.status == "timeout":
         raise ToolError(
@@ -151,10 +153,17 @@ async def try_level(level: SandboxLevel) -> LevelReport:
         )
     wrong = _wrong(level, result)
     if wrong is not None:
+        if _gave_up_range(level, wrong):
+            return await try_level(level)
         return LevelReport(level, False, wrong)
     version = seen_inside(result).get("landlock")
     bounded, unbounded = bounds_of(level, version if isinstance(version, int) else 0)
     return LevelReport(level, True, "", bounded, unbounded)
+
+
+def _gave_up_range(level: SandboxLevel, why: str) -> bool:
+    """Whether an ordinary user's level may work without subordinate ids, which are used no more."""
+    return level is SandboxLevel.USER and boundary_of(level).warden.give_up_range(why)
 
 
 def _wrong(level: SandboxLevel, result: SandboxResult) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from treadle.core.errors import InputError, TreadleError
+from treadle.core.errors import InputError, ToolError, TreadleError
 from treadle.tools.sandbox.boundaries import strongest_boundary, strongest_runner
 from treadle.tools.sandbox.contract import SandboxLimits, SandboxPolicy, SandboxResult
 from treadle.tools.sandbox.execution import ColdRunner, Job, Runner
@@ -30,7 +30,7 @@ class Sandbox:
     limits, policy: used where a call names none. warm: use workers that are started already where
     the level has them. machine: what a probe has found; None to probe when it is needed. Nothing
     that code says can choose a weaker level: what `policy` demands and the machine does not have
-    is refused.
+    is refused, and so is all that comes after the end of its block (`sandbox_closed`).
 
         async with Sandbox() as sandbox:
             result = await sandbox.run("6 * 7")
@@ -50,8 +50,12 @@ class Sandbox:
         self.warm = warm
         self._machine = machine
         self._pool: WarmPool | None = None
+        self._blocks = 0
+        self._ended = False
 
     async def __aenter__(self) -> Self:
+        self._blocks += 1
+        self._ended = False
         return self
 
     async def __aexit__(
@@ -60,7 +64,15 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        self._blocks -= 1
+        if self._blocks == 0:
+            self._ended = True
+            await self.close()
+
+    def _check_open(self) -> None:
+        """Raises ToolError (`sandbox_closed`): nothing would end what is started now."""
+        if self._ended:
+            raise ToolError("sandbox_closed", "the block that this sandbox was made for has ended")
 
     async def close(self) -> None:
         """Let go of the workers that are kept warm; a later call starts new ones."""
@@ -87,6 +99,7 @@ class Sandbox:
         demanded = policy or self.policy
         runner: Runner | None = None
         try:
+            self._check_open()
             job = _job(code, command, files or {}, results, limits or self.limits)
             runner = await strongest_runner(demanded, self._machine)
             result = await self._run(runner, job, demanded.trust_domain)
@@ -115,7 +128,7 @@ class Sandbox:
         kind: `python`, `bash`, `sql` (SQLite) or `duckdb`. limits: `seconds` and `output_bytes`
         hold for each call, the rest for the session as a whole. Raises InputError
         (`bad_sandbox_input`) and ToolError (`sandbox_unavailable`, `sandbox_failed`,
-        `sandbox_busy`).
+        `sandbox_busy`, `sandbox_closed`).
 
             async with sandbox.session("python") as session:
                 await session.run("x = 6")
@@ -123,6 +136,7 @@ class Sandbox:
         """
         from treadle.tools.sandbox.sessions.opening import open_session
 
+        self._check_open()
         bounds, demanded = limits or self.limits, policy or self.policy
         check_limits(bounds)
         machine = self._machine or await probe_strongest_async(demanded.min_level)
@@ -137,6 +151,7 @@ class Sandbox:
 
         if runner.level not in WARM_LEVELS:
             return await runner.run(job)
+        self._check_open()  # it may have ended while the machine was probed
         if self._pool is None:
             self._pool = WarmPool(runner.boundary)
         return await self._pool.run(

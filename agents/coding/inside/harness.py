@@ -38,7 +38,7 @@ from remote import (  # noqa: E402
     short,
 )
 
-MINE = ("job.json", "remote.py", "little_pytest.py")
+MINE = ("job.json", "remote.py", "wire_values.py", "little_pytest.py")
 DUMPABLE = 4
 
 

@@ -3,11 +3,9 @@
 
 # ruff: noqa: S603, BLE001
 
-import base64
 import builtins
 import contextlib
 import json
-import math
 import os
 import secrets
 import select
@@ -15,6 +13,8 @@ import subprocess
 import sys
 import threading
 import time
+
+from wire_values import pack, unpack
 
 MOST_FRAME = 8_000_000
 MOST_TEXT = 1000
@@ -148,53 +148,31 @@ class Remote:
         raise error
 
     def pack(self, value):
-        kind = type(value)
-        if value is None or kind in (bool, str):
-            return value
-        if kind is int:
-            return value if value.bit_length() < 4000 else {"~": "int", "v": hex(value)}
-        if kind is float:
-            return value if math.isfinite(value) else {"~": "float", "v": repr(value)}
-        if kind is bytes:
-            return {"~": "bytes", "v": base64.b64encode(value).decode()}
-        if kind is complex:
-            return {"~": "complex", "v": [value.real, value.imag]}
+        return pack(value, self.other)
+
+    def other(self, value, deepest):
         if isinstance(value, Proxy):
             return {"~": "object", "v": handle_of(value)}
-        if kind in (list, tuple, set, frozenset):
-            items = [self.pack(each) for each in value]
-            return items if kind is list else {"~": kind.__name__, "v": items}
-        if kind is dict:
-            return {"~": "dict", "v": [[self.pack(k), self.pack(v)] for k, v in value.items()]}
         if callable(value):
             self.callbacks.append(value)
             return {"~": "callback", "v": len(self.callbacks) - 1}
         try:
-            return self.pack(list(value))  # a range, a generator, a file-like iterator
+            items = list(value)  # a range, a generator, a file-like iterator
         except TypeError:
-            raise TypeError(f"tests cannot pass a {kind.__name__} to the code under test") from None
+            name = type(value).__name__
+            raise TypeError(f"tests cannot pass a {name} to the code under test") from None
+        return self.pack(items)
 
     def unpack(self, value):
-        if isinstance(value, list):
-            return [self.unpack(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        kind, inner = value.get("~"), value.get("v")
-        if kind == "dict":
-            return {self.unpack(k): self.unpack(v) for k, v in inner}
-        if kind in ("tuple", "set", "frozenset"):
-            return getattr(builtins, kind)(self.unpack(each) for each in inner)
+        return unpack(value, self.named)
+
+    def named(self, kind, value):
+        inner = value.get("v")
         if kind == "object":
             return (ClassProxy if value.get("c") else Proxy)(self, int(inner), str(value.get("t")))
         if kind == "awaitable":
             return Awaited(self.unpack(inner))
-        made = {
-            "int": lambda: int(inner, 16),
-            "float": lambda: float(inner),
-            "bytes": lambda: base64.b64decode(inner),
-            "complex": lambda: complex(*inner),
-        }
-        return made[kind]()
+        raise Ended("it broke the protocol")
 
     def close(self):
         with contextlib.suppress(OSError):

@@ -15,11 +15,11 @@ from treadle.cli.harmless import harmless, one_line
 from treadle.cli.interrupts import forget_typed
 from treadle.cli.options import CommonOptions, settings
 from treadle.cli.output import print_json, print_note, stdout_is_terminal, write_stdout
-from treadle.core.errors import InputError
+from treadle.core.errors import ConfigError, InputError
 from treadle.core.threads import run_in_thread
 
 if TYPE_CHECKING:
-    from treadle.agents.coding import Answer, CodeAgent, CodeResult, Question
+    from treadle.agents.coding import Answer, CodeAgent, CodeResult, Question, RepositoryResult
     from treadle.core.chat import ChatModel
 
 EXIT_CODES = {"passed": 0, "unverified": 0, "failed": 1, "doubtful": 3}
@@ -52,6 +52,8 @@ async def write_code(task: str, chosen: CodeOptions, options: CommonOptions) -> 
     """
     from treadle.serving.resolve import choose_model
 
+    if not task.strip():
+        raise InputError("empty_task", "say what is to be done")
     _check_combination(chosen)
     if chosen.repository is not None:
         agent_work = _repository_work(task, chosen.repository, chosen.test_command)
@@ -59,16 +61,26 @@ async def write_code(task: str, chosen: CodeOptions, options: CommonOptions) -> 
         agent_work = _program_work(task, chosen, options)
     model = choose_model(options.model, settings()).model
     try:
+        _check_model(model, chosen)
         return await agent_work(model, options)
     finally:
         await model.aclose()
+
+
+def _check_model(model: ChatModel, chosen: CodeOptions) -> None:
+    """Refuse the offline stand-in before there is a run: it could only fail."""
+    from treadle.serving.offline import OfflineModel
+    from treadle.serving.offline.wording import OUT_OF_RANGE
+
+    if isinstance(model, OfflineModel):
+        what = "write a program" if chosen.repository is None else "change a repository"
+        raise ConfigError("offline_out_of_range", OUT_OF_RANGE.format(what=what))
 
 
 Work: TypeAlias = "Callable[[ChatModel, CommonOptions], Awaitable[int]]"
 
 
 def _program_work(task: str, chosen: CodeOptions, options: CommonOptions) -> Work:
-    from treadle.agents.coding import CodeResult
     from treadle.agents.coding.suite import Suite
 
     tests = "" if chosen.tests is None else _tests(chosen.tests)
@@ -77,9 +89,7 @@ def _program_work(task: str, chosen: CodeOptions, options: CommonOptions) -> Wor
 
     async def work(model: ChatModel, options: CommonOptions) -> int:
         async def written() -> CodeResult:
-            output = (await agent.run(task, model=model, tests=tests)).output
-            assert isinstance(output, CodeResult)
-            return output
+            return (await agent.run(task, model=model, tests=tests)).output
 
         run_id, result = await run_recorded(agent.name, task, written, options)
         _print(result, run_id, options)
@@ -89,21 +99,20 @@ def _program_work(task: str, chosen: CodeOptions, options: CommonOptions) -> Wor
 
 
 def _repository_work(task: str, folder: Path, command: str | None) -> Work:
-    from treadle.agents.coding import ProjectTests, RepositoryAgent, RepositoryResult
+    from treadle.agents.coding import ProjectTests, RepositoryAgent
     from treadle.cli.code_repository import EXIT_CODES, print_changes
 
     if not folder.is_dir():
         raise InputError("file_not_found", f"there is no folder '{folder}'")
     tests = ProjectTests() if command is None else ProjectTests(_split(command))
     agent = RepositoryAgent(folder, tests=tests)
+    changes = str(folder.absolute())
 
     async def work(model: ChatModel, options: CommonOptions) -> int:
         async def changed() -> RepositoryResult:
-            output = (await agent.run(task, model=model)).output
-            assert isinstance(output, RepositoryResult)
-            return output
+            return (await agent.run(task, model=model)).output
 
-        run_id, result = await run_recorded(agent.name, task, changed, options, writes=True)
+        run_id, result = await run_recorded(agent.name, task, changed, options, changes=changes)
         print_changes(result, run_id, options)
         return EXIT_CODES[result.verdict]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from treadle.cli.follow import until_stopped
 from treadle.cli.options import CommonOptions, new_runtime
-from treadle.core.errors import TreadleError
+from treadle.core.errors import RunError, TreadleError
 from treadle.core.json_value import JsonValue
 
 if TYPE_CHECKING:
@@ -28,17 +28,21 @@ class Printable(Protocol):
 OutputT = TypeVar("OutputT", bound=Printable)
 
 
+COMMAND = "code"
+"""What stands in the record of such a run, where other commands say nothing."""
+
+
 async def run_recorded(
     name: str,
     task: str,
     work: Callable[[], Awaitable[OutputT]],
     options: CommonOptions,
     *,
-    writes: bool = False,
+    changes: str | None = None,
 ) -> tuple[str, OutputT]:
     """Do `work` for `task` as a run of one step; the run's id, and what came of it.
 
-    writes: whether it changes files; that it may is what the command was given for.
+    changes: the folder whose files it changes; that it may is what the command was given for.
 
     Raises TreadleError with the run's own code where there is no output.
     """
@@ -50,7 +54,7 @@ async def run_recorded(
 
     @tool(
         name=name,
-        effect=Effect.WRITE if writes else Effect.READ,
+        effect=Effect.READ if changes is None else Effect.WRITE,
         timeout=LONGEST,
         calls_model=True,
         guards_calls=True,
@@ -64,6 +68,7 @@ async def run_recorded(
     step: JsonValue = {"id": "code", "tool": name, "args": {"task": escape(task)}}
     plan = Plan.from_wire({"steps": [step], "answer": "${code.verdict}"})
     async with new_runtime(options, [agent], approve=_asked_for, model="offline") as runtime:
+        runtime.launch = {**(runtime.launch or {}), "command": COMMAND, "changes": changes}
         if runtime.journal is not None:
             await runtime.journal.database.open()
         result = await until_stopped(runtime.run(plan))
@@ -73,6 +78,30 @@ async def run_recorded(
     if error is None:
         raise TreadleError("run_failed", f"run {result.run_id} ended as {result.status}")
     raise TreadleError(error.code, error.message)
+
+
+def refuse_code_run(run_id: str, launch: Mapping[str, object], *, undo: bool = False) -> None:
+    """Say what to do in place of going on with a run of this command, or of taking it back.
+
+    Raises RunError (`not_resumable`, `not_undoable`).
+    """
+    if launch.get("command") != COMMAND:
+        return
+    folder = launch.get("changes")
+    if not undo:
+        again = "treadle code" if folder is None else f"treadle code --repository {folder}"
+        raise RunError(
+            "not_resumable",
+            f"{run_id} is a run of treadle code, whose agent ends with the command: give {again} "
+            f"the task again; treadle show {run_id} shows what came of it",
+        )
+    if folder is None:
+        raise RunError("not_undoable", f"{run_id} has changed nothing: it has written a program")
+    raise RunError(
+        "not_undoable",
+        f"{run_id} is a run of treadle code, which takes back what makes things worse by itself; "
+        f"git diff in {folder} shows what it kept, which is to be taken back there",
+    )
 
 
 async def _asked_for(request: ApprovalRequest) -> bool:

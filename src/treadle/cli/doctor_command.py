@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treadle.cli.follow import until_stopped
@@ -17,7 +19,16 @@ if TYPE_CHECKING:
     from treadle.tools.sandbox.probing import SandboxProbe
 
 PACKAGES = ("openai", "langgraph", "pydantic", "duckdb", "rich", "prompt_toolkit")
-EXTRAS = {"vllm": "vllm", "ray": "ray", "service": "fastapi", "otel": "opentelemetry-sdk"}
+EXTRAS = {
+    "vllm": "vllm",
+    "ray": "ray",
+    "service": "fastapi",
+    "mcp": "mcp",
+    "code": "pyright",
+    "postgres": "psycopg",
+    "otel": "opentelemetry-sdk",
+}
+"""The package that says whether an extra is installed."""
 
 
 async def doctor(options: CommonOptions) -> int:
@@ -44,6 +55,7 @@ async def doctor(options: CommonOptions) -> int:
             "config_file": str(config_file()),
             "config_file_exists": config_file().is_file(),
             "state_folder": str(state_folder(configured)),
+            "state_folder_error": _unusable(state_folder(configured)),
             "settings": {
                 name: {"from": setting.source, "value": _shown(name, setting.value)}
                 for name, setting in configured.values.items()
@@ -74,6 +86,25 @@ def _sandbox(found: SandboxProbe) -> dict[str, JsonValue]:
     }
 
 
+def _unusable(folder: Path) -> str | None:
+    """Why nothing can be kept in the state folder, and what to do; None where it can."""
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent  # the folders below it are made when something is kept
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK) and not _is_virtual(there):
+        return None
+    why = "nothing can be written there" if there.is_dir() else "that is no folder"
+    return (
+        f"state_unwritable: {there}: {why}; make it a folder that you can write to, or have "
+        "TREADLE_STATE_DIR name one"
+    )
+
+
+def _is_virtual(folder: Path) -> bool:
+    """Whether the kernel makes up what is in it: its modes say that root may write."""
+    return any(folder.is_relative_to(each) for each in ("/proc", "/sys"))
+
+
 def _shown(name: str, value: str) -> str:
     return "(set)" if name == "api_key" else value
 
@@ -88,7 +119,7 @@ def _version(package: str) -> str | None:
 def _text(report: dict[str, JsonValue]) -> str:
     lines: list[str] = []
     for name, value in report.items():
-        if name == "model_error" and value is None:
+        if name in ("model_error", "state_folder_error") and value is None:
             continue
         label = name.replace("_", " ")
         if isinstance(value, dict):

@@ -41,10 +41,12 @@ async def _of_servers(
     stack: AsyncExitStack, names: Sequence[str], taken: Iterable[str]
 ) -> tuple[Tool, ...]:
     from treadle.cli.mcp_command import configured_server, pin_file, servers_file
+    from treadle.cli.result_findings import ResultFindings
     from treadle.tools.mcp import McpServers, load_servers
     from treadle.tools.mcp.servers import builtin_names
 
     configured = load_servers(servers_file())
     wanted = [configured_server(name, configured) for name in dict.fromkeys(names)]
-    servers = McpServers(wanted, pins=pin_file(), taken=[*builtin_names(), *taken])
+    taken = [*builtin_names(), *taken]
+    servers = McpServers(wanted, pins=pin_file(), taken=taken, found=ResultFindings().take)
     return (await stack.enter_async_context(servers)).tools

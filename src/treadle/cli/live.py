@@ -213,6 +213,8 @@ def _header(view: RunView, now: float) -> Text:
         f"cost {view.usage.cost:,.4g}" if view.usage.cost else "",
         f"{view.repairs} repair{'s' if view.repairs > 1 else ''}" if view.repairs else "",
         f"replan {view.replans}" if view.replans else "",
+        f"{view.recalled} recalled" if view.recalled else "",
+        "plan from memory" if view.reused else "",
         one_line(view.model or "", 40),
     ]
     header.append(" " + "  ".join(extra for extra in extras if extra), style="dim")

@@ -19,6 +19,7 @@ from treadle.cli.options import (
     MaxSeconds,
     MaxSteps,
     MaxTokens,
+    Mcp,
     Model,
     Tools,
     Workspace,
@@ -30,7 +31,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the server is ca
 
 mcp = typer.Typer(
     help="Use the tools of MCP servers, and be one.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -167,6 +167,7 @@ def serve_command(
     ] = None,
     model: Model = None,
     tools: Tools = None,
+    mcp: Mcp = None,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     yes: Yes = False,
@@ -183,7 +184,7 @@ def serve_command(
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), yes=yes, debug=debug,
         max_steps=max_steps, max_seconds=max_seconds, max_tokens=max_tokens, database=db,
-        max_cost=max_cost,
+        max_cost=max_cost, mcp=list_of(mcp),
     )  # fmt: skip
     wanted = Served(list_of(served), http, token_env, list_of(origin), list_of(public_host))
     end(options, lambda: serve(wanted, options), printing=nullcontext)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treadle.cli.options import CommonOptions, new_runtime, own_tools
+from treadle.cli.options import CommonOptions, make_runtime
 from treadle.cli.output import print_note
 from treadle.core.errors import ConfigError, TreadleError
 from treadle.tools.mcp.sdk import check_sdk
 
 if TYPE_CHECKING:
-    from treadle.agents.runtime import Runtime
     from treadle.mcp_server import Exposed, HttpAccess
 
 
@@ -45,11 +46,8 @@ async def serve(served: Served, options: CommonOptions) -> int:
     streams = own_streams()
     from treadle.mcp_server import make_server, serve_stdio
 
-    exposed, runtimes = _exposed(served, options)
-    try:
+    async with _exposed(served, options) as exposed:
         await serve_stdio(make_server(exposed), streams)
-    finally:
-        await _close(runtimes)
     return 0
 
 
@@ -57,16 +55,15 @@ async def _over_http(served: Served, options: CommonOptions) -> int:
     from treadle.mcp_server import make_server, serve_http
 
     access = _access(served)
-    exposed, runtimes = _exposed(served, options)
-    try:
-        await serve_http(
-            make_server(exposed),
-            access,
-            lambda url: print_note(f"serving {', '.join(each.name for each in exposed)} at {url}"),
-        )
-    finally:
-        await _close(runtimes)
+    async with _exposed(served, options) as exposed:
+        names = ", ".join(each.name for each in exposed)
+        say = partial(_say_where, names)
+        await serve_http(make_server(exposed), access, say)
     return 0
+
+
+def _say_where(names: str, url: str) -> None:
+    print_note(f"serving {names} at {url}")
 
 
 def _access(served: Served) -> HttpAccess:
@@ -90,11 +87,14 @@ def _access(served: Served) -> HttpAccess:
     )
 
 
-def _exposed(served: Served, options: CommonOptions) -> tuple[tuple[Exposed, ...], list[Runtime]]:
-    """What is offered, and the Runtimes to be closed in the end.
+@asynccontextmanager
+async def _exposed(served: Served, options: CommonOptions) -> AsyncIterator[tuple[Exposed, ...]]:
+    """What is offered, while the context lasts; the Runtimes behind it are closed in the end.
 
     Agents, workflows and tools are run by the Runtime that is named beside them; without one, by a
     Runtime that the options describe, with those agents and tools added to its own.
+
+    Raises ConfigError (`bad_mcp_object`, `bad_usage`), and what `lent_tools` raises.
     """
     from treadle.agents.agent import Agent
     from treadle.agents.runtime import Runtime
@@ -105,7 +105,16 @@ def _exposed(served: Served, options: CommonOptions) -> tuple[tuple[Exposed, ...
     objects = [each for found in by_spec.values() for each in found]
     named = [each for _, each in objects if isinstance(each, Runtime)]
     if named:
-        return exposed_by(objects, named[0]), named
+        async with AsyncExitStack() as closing:
+            for each in named:
+                closing.push_async_callback(each.aclose)
+            if options.mcp:
+                raise ConfigError(
+                    "bad_usage", "--mcp adds to a Runtime that the options describe, and a Runtime "
+                    "of its own is named here: give it the tools of McpServers"
+                )  # fmt: skip
+            yield exposed_by(objects, named[0])
+        return
     parts: list[str] = []
     for spec, found in by_spec.items():
         callable_ones = [isinstance(each, Agent | Tool) for _, each in found]
@@ -115,13 +124,8 @@ def _exposed(served: Served, options: CommonOptions) -> tuple[tuple[Exposed, ...
             )
         parts += [spec] if any(callable_ones) else []
     options = replace(options, tools=tuple(dict.fromkeys((*options.tools, *parts))))
-    runtime = new_runtime(options, own_tools(options))
-    return exposed_by(objects or [("run_task", runtime)], runtime), [runtime]
-
-
-async def _close(runtimes: Iterable[Runtime]) -> None:
-    for each in runtimes:
-        await each.aclose()
+    async with make_runtime(options) as runtime:
+        yield exposed_by(objects or [("run_task", runtime)], runtime)
 
 
 def _objects(spec: str) -> list[tuple[str, object]]:

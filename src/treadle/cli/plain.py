@@ -9,8 +9,10 @@ from treadle.cli.run_view import RunView
 from treadle.core.events import (
     ApprovalRequested,
     Event,
+    MemoryRecalled,
     PatchRefused,
     PlanningStarted,
+    PlanReused,
     RepairRequested,
     RunFinished,
     RunResumed,
@@ -52,6 +54,10 @@ class PlainRun:
             case PlanningStarted():
                 again = f" (replan {event.replan})" if event.replan else ""
                 return f"planning with {one_line(event.model)}{again}"
+            case MemoryRecalled():
+                return _recalled(event)
+            case PlanReused():
+                return f"plan from memory: {one_line(event.procedure)}"
             case RepairRequested():
                 codes = ", ".join(sorted({error.code for error in event.errors}))
                 return f"repair {event.attempt}: {one_line(codes)}"
@@ -95,3 +101,9 @@ class PlainRun:
         began = event.at if self.view.started is None else self.view.started
         took = seconds(max(0.0, event.at - began))
         return f"{len(self.view.steps):,} steps: {', '.join(counts)} ({took})"
+
+
+def _recalled(event: MemoryRecalled) -> str | None:
+    if event.error is not None:
+        return f"! memory was not asked: {one_line(str(event.error), 300)}"
+    return f"recalled {len(event.items):,} from memory" if event.items else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from treadle.cli.answer import print_outcome
+from treadle.cli.code_run import refuse_code_run
 from treadle.cli.harmless import one_line
 from treadle.cli.options import CommonOptions, as_launched, database_url, make_runtime
 from treadle.cli.output import print_error, print_json, print_note, write_stdout
@@ -61,14 +62,18 @@ async def fork(run_id: str, step_id: str, arguments: str | None, options: Common
     return await fork_run(run_id, step_id, changed, await _launched(run_id, options))
 
 
-async def _launched(run_id: str, options: CommonOptions) -> CommonOptions:
-    """`options`, and where they say nothing, what the run was begun with."""
+async def _launched(run_id: str, options: CommonOptions, *, undo: bool = False) -> CommonOptions:
+    """`options`, and where they say nothing, what the run was begun with.
+
+    Raises RunError (`not_resumable`, `not_undoable`) for a run that no Runtime can go on with.
+    """
     from treadle.core.events import RunStarted
 
     async with _journal(options) as journal:
         events = await journal.events(run_id)
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     launch: Any = {} if started is None or started.settings is None else started.settings.value
+    refuse_code_run(run_id, launch, undo=undo)
     return as_launched(options, launch)
 
 
@@ -170,7 +175,7 @@ async def patch(run_id: str, source: str, options: CommonOptions) -> int:
 
 async def undo(run_id: str, step_id: str | None, options: CommonOptions) -> int:
     """`treadle undo`: exit code 1 where something could not be taken back."""
-    async with make_runtime(await _launched(run_id, options)) as runtime:
+    async with make_runtime(await _launched(run_id, options, undo=True)) as runtime:
         outcomes = await runtime.undo(run_id, step_id)
     if options.json:
         print_json({"run_id": run_id, "undone": [each.as_json() for each in outcomes]})

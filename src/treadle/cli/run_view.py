@@ -13,9 +13,11 @@ from treadle.core.events import (
     ApprovalAnswered,
     ApprovalRequested,
     Event,
+    MemoryRecalled,
     ModelCalled,
     PlanningStarted,
     PlanReady,
+    PlanReused,
     RepairRequested,
     RunFinished,
     RunStarted,
@@ -81,6 +83,8 @@ class RunView:
         self.planning = False
         self.replans = 0
         self.repairs = 0
+        self.recalled = 0
+        self.reused = False
         self.usage = Usage()
         self.asking: tuple[str, ...] = ()
         self.status: RunStatus | None = None
@@ -122,6 +126,10 @@ class RunView:
                 self.planning = False
             case RepairRequested():
                 self.repairs += 1
+            case MemoryRecalled():
+                self.recalled = len(event.items)
+            case PlanReused():
+                self.reused = True
             case ModelCalled():
                 self.usage += event.usage
             case ApprovalRequested():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
+from typer.core import TyperCommand
 
 from treadle.cli.ending import end
 from treadle.cli.options import CommonOptions, Debug, Json
+from treadle.cli.output import print_error, print_note
+from treadle.core.errors import ErrorInfo
 
 sandbox_app = typer.Typer(
     name="sandbox",
@@ -31,7 +34,30 @@ MinLevel = Annotated[
 ]
 
 
-@sandbox_app.command("run")
+# Typer brings its own copy of click, or uses the installed one; this is the right class of either.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class _RunCommand(TyperCommand):
+    """`treadle sandbox run`: whoever reads its JSON gets the object of a run in any case."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = args[: args.index("--")] if "--" in args else list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            if "--json" not in options:
+                raise
+            from treadle.cli.sandbox_command import refuse_usage
+
+            message = str(getattr(error, "format_message", error.__str__)())
+            print_error(ErrorInfo("bad_usage", message), lines=2)
+            print_note(f"{ctx.command_path} --help shows what can be written")
+            refuse_usage(message)
+            raise typer.Exit(2) from error
+
+
+@sandbox_app.command("run", cls=_RunCommand)
 def sandbox_run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - is stdin.")],
     timeout: Annotated[

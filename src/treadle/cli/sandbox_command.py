@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import stat
 import sys
+import tokenize
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from time import monotonic
@@ -41,6 +44,11 @@ EXIT_CODES: dict[RunStatus, int] = {
 }
 BAD_INPUT = 2
 MOST_BYTES = 8 * 1024 * 1024
+CHARACTER_SETS = (
+    "utf-8", "ascii", "iso8859", "cp", "koi8", "mac", "euc", "shift_jis", "gb", "big5", "johab",
+    "tis-620", "iso2022", "hz", "ptcp154", "kz1048",
+)  # fmt: skip
+"""What the names of the codecs that a coding line may choose begin with."""
 
 
 def run_file(
@@ -65,7 +73,7 @@ async def _run(
     if isinstance(code, InputError):
         print_error(code, debug=options.debug)
         if options.json:
-            _print_ascii_json(_document(_refused(f"{code.code}: {code.message}", min_level)))
+            _print_ascii_json(_refused(f"{code.code}: {code.message}"))
         return BAD_INPUT
     policy = SandboxPolicy(min_level=min_level)
     started = monotonic()
@@ -75,11 +83,10 @@ async def _run(
         except Stopped:
             if not options.json:
                 raise
-            seconds = monotonic() - started
-            stopped = SandboxResult(
-                "killed", None, "", "", min_level, seconds, reason="interrupted"
-            )
-            _print_ascii_json(_document(stopped))
+            # Nothing has said how far it had come, nor at which level.
+            document = {**_refused("interrupted"), "status": "killed"}
+            document["seconds"] = round(monotonic() - started, 4)
+            _print_ascii_json(document)
             return INTERRUPTED
     if options.json:
         _print_ascii_json(_document(result))
@@ -94,9 +101,19 @@ def _read(file: str) -> str:
         content = sys.stdin.buffer.read(MOST_BYTES + 1) if file == "-" else _content(file)
         if len(content) > MOST_BYTES:
             raise InputError("file_unreadable", f"{file} has more than {MOST_BYTES} bytes")
-        return content.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
+        return _decoded(content)
+    except (OSError, ValueError, SyntaxError) as error:
         raise InputError("file_unreadable", f"{file} cannot be read: {error}") from error
+
+
+def _decoded(content: bytes) -> str:
+    """As Python reads its source files, by their coding line. Raises SyntaxError and ValueError."""
+    named, _lines = tokenize.detect_encoding(io.BytesIO(content).readline)
+    coding = codecs.lookup(named).name
+    if not coding.startswith(CHARACTER_SETS):
+        # It would run here, on the host: some take long, and some are no character sets at all.
+        raise ValueError(f"'{coding}' is no character set for source code here")
+    return content.decode(coding)
 
 
 def _content(file: str) -> bytes:
@@ -108,8 +125,22 @@ def _content(file: str) -> bytes:
         return opened.read(MOST_BYTES + 1)
 
 
-def _refused(reason: str, level: SandboxLevel) -> SandboxResult:
-    return SandboxResult("refused", None, "", "", level, 0.0, reason=reason)
+def refuse_usage(message: str) -> None:
+    """The `--json` object of a `run` whose command line is wrong."""
+    _print_ascii_json(_refused(f"bad_usage: {message}"))
+
+
+def _refused(reason: str) -> dict[str, JsonValue]:
+    """The object of what never ran."""
+    return {
+        "status": "refused",
+        "exit_code": None,
+        "stdout": "",
+        "stderr": "",
+        "level": None,
+        "seconds": 0.0,
+        "reason": reason,
+    }
 
 
 def _print_ascii_json(document: JsonValue) -> None:
@@ -127,7 +158,8 @@ def _document(result: SandboxResult) -> dict[str, JsonValue]:
         "exit_code": result.exit_code,
         "stdout": result.stdout,
         "stderr": result.stderr,
-        "level": result.level.value,
+        # What was refused ran at no level.
+        "level": None if result.status == "refused" else result.level.value,
         "seconds": round(result.seconds, 4),
     }
     if result.reason:

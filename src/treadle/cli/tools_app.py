@@ -32,7 +32,6 @@ tools = typer.Typer(
 )
 made = typer.Typer(
     help="Look at the tools that models have made, and approve them.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from tests.agents.coding.conftest import BareRunner, python
@@ -40,7 +40,8 @@ BAD = python("def add(a, b): return a - b")
 async def test_the_result_has_the_code_and_the_evidence(runner: BareRunner) -> None:
     agent = CodeAgent(model=ScriptedModel([BAD, GOOD]), sandbox=runner)
     answer = await agent.run("add two numbers", tests=TESTS)
-    result = answer.output
+    # For a type checker, too.
+    result = assert_type(answer.output, CodeResult)
     assert isinstance(result, CodeResult)
     assert result.verdict == "passed"
     assert answer.text == result.code == result.files["solution.py"]

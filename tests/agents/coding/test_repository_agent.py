@@ -7,18 +7,19 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from tests.tools.repository.test_transaction import snapshot
 
-from treadle import Runtime
+from treadle import ApprovalPolicy, Runtime, allow, tool
 from treadle.agents.coding import ProjectTests, RepositoryAgent, RepositoryResult
 from treadle.core.chat import ChatRequest, ToolCall
 from treadle.core.errors import ModelError, ToolError
+from treadle.core.events import StepFinished
 from treadle.planner import Plan
 from treadle.testing import ScriptedModel
-from treadle.tools.repository import Repository
+from treadle.tools.repository import Repository, repository_tools
 from treadle.tools.repository.language_server.command import pyright_command
 from treadle.tools.sandbox import Sandbox
 
@@ -229,7 +230,9 @@ async def test_a_model_that_fails_after_its_changes_is_judged_by_them(
     model = script(preview(total("sum(numbers)")), apply, ModelError("model_overloaded", "busy"))
     result = (await RepositoryAgent(repository, model=model).run("repair it")).output
     assert (result.verdict, result.kept) == ("passed", True)
-    assert result.evidence.stopped.code == "model_overloaded"
+    stopped = assert_type(result, RepositoryResult).evidence.stopped
+    assert stopped is not None
+    assert stopped.code == "model_overloaded"
 
 
 async def test_it_is_a_step_of_a_plan(repository: Repository, root: Path) -> None:
@@ -264,3 +267,53 @@ async def test_packages_that_are_not_there_are_named(repository: Repository) -> 
     agent = RepositoryAgent(repository, model=ScriptedModel(["x"]), tests=tests)
     with pytest.raises(ToolError, match="package_not_installed"):
         await agent.run("repair it")
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_what_a_repository_says_is_labelled_unless_it_is_trusted(
+    repository: Repository, root: Path, trusted: bool
+) -> None:
+    written: list[str] = []
+
+    def unwrite(result: str, text: str) -> None:
+        written.remove(text)
+
+    @tool(effect="write", undo=unwrite)
+    def write(text: str) -> str:
+        """Write a text."""
+        written.append(text)
+        return text
+
+    model = script(
+        calls(("code_text", {"at": "sums.py::total"})),
+        preview(total("sum(numbers)")),
+        apply,
+        "Done.",
+    )
+    agent = RepositoryAgent(repository, model=model, trusted=trusted)
+    steps = [
+        {"id": "change", "tool": "maintainer", "args": {"task": "repair it"}},
+        {"id": "out", "tool": "write", "args": {"text": "${change.answer}"}},
+    ]
+    policy = ApprovalPolicy(allow(tool="maintainer"))
+    async with Runtime(
+        model=ScriptedModel([]), tools=[agent, write], builtins=False, approve=policy
+    ) as runtime:
+        result = await runtime.run(Plan.from_wire({"steps": steps, "answer": "${out}"}))
+    # Its own changes need nobody; where its words go does.
+    assert "return sum(numbers)\n" in (root / "sums.py").read_text("utf-8")
+    assert result.status == ("succeeded" if trusted else "waiting"), result.error
+    assert written == (["Done."] if trusted else [])
+    taints = {each.step_id: each.taint for each in result.events if isinstance(each, StepFinished)}
+    assert bool(taints["change"]) is not trusted
+    assert trusted or "code_text (step change)" in taints["change"]
+
+
+def test_tools_that_read_a_repository_say_whose_words_they_give(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    root.mkdir()
+    with Repository(root, kept=tmp_path / "kept") as made:
+        labelled = {each.name for each in repository_tools(made) if each.gives_untrusted}
+        every = {each.name for each in repository_tools(made)}
+        assert labelled == every - {"code_apply"}
+        assert not any(each.gives_untrusted for each in repository_tools(made, trusted=True))

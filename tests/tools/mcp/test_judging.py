@@ -2,16 +2,27 @@
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from treadle.core.errors import ConfigError
 from treadle.core.json_value import JsonValue
-from treadle.tools.mcp import McpServer, MemoryPins, MemoryTransport, PinFile, ServerPin
+from treadle.tools.mcp import (
+    McpServer,
+    MemoryPins,
+    MemoryTransport,
+    PinFile,
+    ServerPin,
+    StdioTransport,
+    load_servers,
+    save_server,
+)
 from treadle.tools.mcp.changes import changes_since
 from treadle.tools.mcp.definition import ToolDefinition
 from treadle.tools.mcp.judging import judge
+from treadle.tools.mcp.private_file import changing
 
 SERVER = McpServer("calc", MemoryTransport(None))
 IDENTITY: dict[str, JsonValue] = {"server_info": {"name": "calc", "version": "1"}}
@@ -122,6 +133,34 @@ def test_pins_survive_a_file(tmp_path: Path) -> None:
     pins.remove("calc")
     assert pins.load("calc") is None
     assert pins.load("other") == PIN
+
+
+def test_approvals_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "pins.json"
+    names = [f"s{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: PinFile(path).save(name, PIN), names))
+        assert all(PinFile(path).load(name) == PIN for name in names)
+        list(pool.map(lambda name: PinFile(path).remove(name), names[1:]))
+    assert [name for name in names if PinFile(path).load(name) is not None] == names[:1]
+
+
+def test_servers_that_are_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    names = [f"s{number}" for number in range(8)]
+    servers = [McpServer(name, StdioTransport("run")) for name in names]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda server: save_server(path, server), servers))
+    assert sorted(load_servers(path)) == names
+
+
+def test_who_holds_the_file_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pins.json"
+    with changing(path), pytest.raises(ConfigError) as failed, changing(path, patience=0.05):
+        pass
+    assert failed.value.code == "state_unwritable"
+    with changing(path, patience=0):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -2,49 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.tools.sandbox.machine import lacking, need_root
-
-from treadle.tools.sandbox.levels.interpreter import Interpreter
-
-# The Python may lie below a folder that only root can enter: the process gets a view of its own.
-ENTER = """\
-set -e
-prefix=$1; shift
-hidden=$(mktemp -d)
-mount --bind "$prefix" "$hidden"
-top=/$(echo "$prefix" | cut -d/ -f2)
-case $top in
-  /usr) ;;
-  *) mount -t tmpfs -o mode=755 none "$top"; mkdir -p "$prefix"; mount --bind "$hidden" "$prefix" ;;
-esac
-exec setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/tmp PATH=/usr/bin:/bin "$@"
-"""
-
-
-def as_user(*arguments: str) -> subprocess.CompletedProcess[str]:
-    need_root()
-    prefix = Interpreter.current().prefix
-    here = Path(__file__).resolve()
-    tops = {str(each).split("/")[1] for each in (here, Path(sys.executable).absolute())}
-    if str(prefix).split("/")[1] in tops - {"usr"}:
-        lacking("this Python and this checkout lie below the same top folder")
-    command = [
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        ENTER,
-        "sh",
-        str(prefix),
-        sys.executable,
-        *arguments,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+from tests.tools.sandbox.machine import lacking
+from tests.tools.sandbox.ordinary_user import as_user
 
 
 @pytest.mark.timeout(60)

@@ -41,8 +41,12 @@ def bubblewrap_argv(
     seccomp: int,
     made: Mapping[str, int],
     command: Sequence[str],
+    workspace_mode: str = "0700",
 ) -> list[str]:
-    """The command line. seccomp, made: the descriptors of the filter and of files, to be read."""
+    """The command line. seccomp, made: the descriptors of the filter and of files, to be read.
+
+    workspace_mode: in octal; what nobody else can reach may be readable for a host of another uid.
+    """
     argv = [
         str(PROGRAM), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session",
         "--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "sandbox",
@@ -59,7 +63,8 @@ def bubblewrap_argv(
         ("/tmp", limits.disk_bytes),  # noqa: S108 - its own one, inside
         ("/dev/shm", SHARED_MEMORY_BYTES),  # noqa: S108 - the same
     ):
-        argv += ["--perms", "0700", "--size", str(max(size, 4096)), "--tmpfs", place]
+        mode = workspace_mode if place == WORKSPACE else "0700"
+        argv += ["--perms", mode, "--size", str(max(size, 4096)), "--tmpfs", place]
     for each in shown:
         argv += ["--bind" if each.writable else "--ro-bind", each.source, each.target]
     for folder in Interpreter.current().packages:

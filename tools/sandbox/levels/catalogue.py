@@ -37,7 +37,14 @@ NO_TOTALS = (
     "files (memfd) and the number of files are not counted; processes and threads are counted by "
     "the kernel's limit for a user"
 )
-NO_UID = "identity: outside it is your own user, which shares that user's limits"
+NO_UID = "identity: outside it is your own user, which shares that user's limits ({})"
+RANGE_UID = (
+    "identity: a uid of your range in /etc/subuid that nothing else has; your own where folders "
+    "are granted"
+)
+SHARED_LIMITS = (
+    "limits of your user: the kernel counts what runs in its user namespaces towards them"
+)
 NO_DISK = "disk in total: only the size of one file is bounded"
 METADATA = "names: sizes, dates and owners of the host's files can be asked for by path"
 
@@ -83,7 +90,8 @@ def bounds_of(level: SandboxLevel, landlock: int) -> tuple[tuple[str, ...], tupl
     if level in _ELSEWHERE:
         return _BOUNDED_ELSEWHERE[level], _UNBOUNDED_ELSEWHERE[level]
     root = os.geteuid() == 0
-    totals = bool(boundary_of(level).warden.cgroups)
+    warden = boundary_of(level).warden
+    totals, leased = bool(warden.cgroups), warden.stage is not None
     bounded = [NETWORK, CALLS, TIME, OUTPUT]
     unbounded: list[str] = []
     if level is SandboxLevel.CONFINED:
@@ -95,8 +103,14 @@ def bounds_of(level: SandboxLevel, landlock: int) -> tuple[tuple[str, ...], tupl
             LANDLOCK.format(landlock) if landlock else NO_LANDLOCK
         )
     (bounded if totals else unbounded).append(TOTALS if totals else NO_TOTALS)
-    (bounded if root else unbounded).append(OWN_UID if root else NO_UID)
-    sized = root or level is not SandboxLevel.CONFINED
+    if root:
+        bounded += [OWN_UID]
+    elif leased:
+        bounded += [RANGE_UID]
+        unbounded += [SHARED_LIMITS]
+    else:
+        unbounded += [NO_UID.format(warden.no_range)]
+    sized = leased or level is not SandboxLevel.CONFINED
     (bounded if sized else unbounded).append(DISK if sized else NO_DISK)
     return tuple(bounded), tuple(unbounded)
 

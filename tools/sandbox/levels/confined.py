@@ -36,8 +36,9 @@ REMOVE_SECONDS = 30.0
 class ConfinedBoundary:
     """Starts processes that Landlock and seccomp hold in, in the host's file system.
 
-    As root each has a uid of its own, its own network, process and IPC namespaces, and a workspace
-    of a fixed size; as an ordinary user it has none of that, and its workspace is a folder.
+    As root, or with subordinate ids, each has a uid of its own, its own network, process and IPC
+    namespaces, and a workspace of a fixed size; as any other user it has none of that, and its
+    workspace is a folder.
     """
 
     warden: Warden
@@ -57,6 +58,7 @@ class ConfinedBoundary:
         granted = grants or Grants()
         if granted.read or granted.write or granted.sockets:
             raise ToolError("sandbox_unavailable", "the level confined can grant no folders")
+        await self.warden.ready()
         stage = self.warden.stage
         folder = None if stage is not None else await asyncio.to_thread(_new_folder)
         workspace = str(folder) if folder is not None else f"{stage}/workspace"
@@ -86,7 +88,7 @@ class ConfinedBoundary:
             landlock=LEAST_AS_USER if stage is None else LEAST_AS_ROOT,
             listable=(),
             # No sockets at all: the network may be the host's, and so are its abstract names.
-            calls=filter_of_this_machine((), shared_user=stage is None),
+            calls=filter_of_this_machine((), shared_user=not self.warden.root),
             per_process=not self.warden.cgroups,
         )
         with ExitStack() as theirs, ExitStack() as kept:

@@ -41,6 +41,17 @@ def network():
     except OSError:
         return "unknown"
 
+def open_descriptors():
+    # Asked one by one: where /proc cannot be read, nothing lists them.
+    found = 0
+    for number in range(1 << 14):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        found += 1
+    return found
+
 libc = ctypes.CDLL(None)
 own = status()
 seen = {
@@ -49,11 +60,11 @@ seen = {
     "sysctl": refused(lambda: open("/proc/sys/kernel/hostname", "r+").close()),
     "namespaces": refused(new_user_namespace),
     "network": network(),
-    "seccomp": own.get("Seccomp", ""),
-    "privileges": own.get("NoNewPrivs", ""),
+    "seccomp": libc.prctl(21, 0, 0, 0, 0),
+    "privileges": libc.prctl(39, 0, 0, 0, 0),
     "capabilities": own.get("CapEff", ""),
     "uid": os.getuid(),
-    "descriptors": len(os.listdir("/proc/self/fd")) - 1 if own else 3,
+    "descriptors": open_descriptors(),
     "landlock": libc.syscall(444, None, 0, 1),
 }
 print(json.dumps(seen))
@@ -89,9 +100,9 @@ def breach(level: SandboxLevel, result: SandboxResult) -> str | None:
         return "it could reach a network"
     if level is SandboxLevel.STRICT and result.usage.peak_memory_bytes is None:
         return "no cgroup bounded its memory"
-    if level not in (SandboxLevel.STRICT, SandboxLevel.USER):
+    if level not in (SandboxLevel.STRICT, SandboxLevel.USER, SandboxLevel.CONFINED):
         return None
-    if seen.get("seccomp") != "2" or seen.get("privileges") != "1":
+    if seen.get("seccomp") != 2 or seen.get("privileges") != 1:
         return "no system call filter was in force"
     if str(seen.get("capabilities")).strip("0") or seen.get("uid") == 0:
         return "it had privileges"

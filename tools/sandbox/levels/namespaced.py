@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from treadle.core.errors import ToolError
 from treadle.tools.sandbox.boundary import Grants
@@ -47,8 +47,9 @@ READABLE = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc"
 class NamespacedBoundary:
     """Starts processes in namespaces of their own, with seccomp, Landlock and limits.
 
-    As root each of them gets a uid of its own and the level is strict; as an ordinary user it
-    runs under that user's uid, and the level is `user`.
+    As root each of them gets a uid of its own and the level is strict. As an ordinary user it gets
+    one of that user's subordinate uids where there are any and no folders are granted to it, the
+    user's own otherwise; the level is `user`.
     """
 
     warden: Warden
@@ -71,7 +72,10 @@ class NamespacedBoundary:
         if not PROGRAM.is_file():
             raise ToolError("sandbox_unavailable", f"bubblewrap is not installed at {PROGRAM}")
         granted = grants or Grants()
-        shown, stage = self._shown(granted)
+        await self.warden.ready()
+        # What belongs to the user is another's for every other uid.
+        leased = self.warden.root or not (granted.read or granted.write or granted.sockets)
+        shown, stage = self._shown(granted, leased)
         launch = Launch(
             limits,
             WORKSPACE,
@@ -85,14 +89,15 @@ class NamespacedBoundary:
             {**environment(), **granted.environment},
             per_process=not self.warden.cgroups,
         )
-        return await self._start(launch, shown, stage)
+        return await self._start(launch, shown, stage, leased)
 
     async def _start(
-        self, launch: Launch, shown: Sequence[Shown], stage: Mapping[str, str]
+        self, launch: Launch, shown: Sequence[Shown], stage: Mapping[str, str], leased: bool
     ) -> WardedProcess:
         with ExitStack() as theirs:
+            # Inside a user namespace of the user's, the kernel counts against that user's limits.
             filter_file = memory_file(
-                theirs, filter_of_this_machine(shared_user=self.warden.stage is None)
+                theirs, filter_of_this_machine(shared_user=not self.warden.root)
             )
             made = {path: memory_file(theirs, text.encode()) for path, text in MADE_FILES.items()}
             first = CONTROL + 1
@@ -102,29 +107,40 @@ class NamespacedBoundary:
                 seccomp=first,
                 made={path: first + 1 + place for place, path in enumerate(made)},
                 command=boot_command(Interpreter.current().host_path),
+                workspace_mode="0700" if self.warden.root else "0755",
             )
             return await started(
-                self.warden, command, launch, [filter_file, *made.values()], theirs, stage=stage
+                self.warden,
+                command,
+                launch,
+                [filter_file, *made.values()],
+                theirs,
+                stage=stage,
+                leased=leased,
             )
 
-    def _shown(self, grants: Grants) -> tuple[list[Shown], dict[str, str]]:
+    def _shown(self, grants: Grants, leased: bool) -> tuple[list[Shown], dict[str, str]]:
         """What of the host appears inside, and what the warden must bind for that."""
         wanted: list[tuple[Path, str, bool]] = []
         interpreter = Interpreter.current()
         shown: list[Shown] = []
         if not interpreter.in_usr:
             prefix = str(interpreter.prefix)
-            source = prefix if self.warden.stage is None else f"{self.warden.stage}/python"
+            below = leased and self.warden.stage is not None
+            source = f"{self.warden.stage}/python" if below else prefix
             shown.append(Shown(source, prefix))
         wanted += [(path, target, False) for path, target in grants.read.items()]
         wanted += [(path, target, True) for path, target in grants.write.items()]
         wanted += [(path, target, True) for path, target in grants.sockets.items()]
+        # What lies in another one's folder comes after that: it would be covered, and with it that
+        # it is for reading only.
+        wanted.sort(key=lambda each: len(PurePosixPath(each[1]).parts))
         stage: dict[str, str] = {}
         for number, (path, target, writable) in enumerate(wanted):
             if not path.exists():
                 raise ToolError("sandbox_failed", f"what is granted to it is not there: {path}")
             source = str(path.resolve())
-            if self.warden.stage is not None:
+            if self.warden.root:
                 # What it is mounted on stays there for the next one, which has to be of its kind.
                 kind = "folder" if os.path.isdir(source) else "file"
                 staged = f"{self.warden.stage}/{kind}-{number}"

@@ -68,7 +68,7 @@ def report(request: "Request", code: int, kind: str, value: object) -> None:
     )
     place = os.path.join(request["workspace"], request["token"])
     try:
-        made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with os.fdopen(made, "w", encoding="ascii") as file:
             file.write(content)
     except OSError as error:

@@ -23,6 +23,7 @@ async def started(
     stage: Mapping[str, str],
     environment: Mapping[str, str] | None = None,
     confined: int | None = None,
+    leased: bool = True,
 ) -> WardedProcess:
     """Start `command`, whose descriptors are stdin, stdout, stderr, the control socket, `extra`.
 
@@ -43,6 +44,7 @@ async def started(
             stage=stage,
             environment=environment,
             confined=confined,
+            leased=leased,
         )
         kept.callback(process.lifeline.close)
         theirs.close()

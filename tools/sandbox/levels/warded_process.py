@@ -35,6 +35,7 @@ class WardedProcess:
         self.pid, self.uid = started.pid, started.uid
         self.workspace = workspace
         self._lifeline = started.lifeline
+        self._opener = started.opener
         self._end: BoundaryEnd | None = None
         self._waiting = asyncio.Lock()
         self._closing = ExitStack()
@@ -97,6 +98,19 @@ class WardedProcess:
         # It fails where the process has ended by itself; `wait` says how.
         with suppress(OSError):
             self._lifeline.send(f"kill {status} {reason}".encode())
+
+    async def open_up(self) -> str:
+        """Have all in the workspace readable for the host; only once nothing runs in it.
+
+        Says why that could not be, in words: the execution's own outcome stands all the same.
+        """
+        if self._opener is None:
+            return ""
+        try:
+            await self._opener.open_up(self.workspace)
+        except ToolError as error:
+            return error.message
+        return ""
 
     def release(self, descriptor: int) -> None:
         """Close one of the descriptors; once is enough, more does no harm."""

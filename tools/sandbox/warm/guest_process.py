@@ -41,6 +41,10 @@ class HostedProcess(BoundaryProcess, Protocol):
     @property
     def workspace(self) -> int: ...
 
+    async def open_up(self) -> str:
+        """Have all in the workspace readable for the host; why that could not be, in words."""
+        ...
+
     def close(self) -> None:
         """Close all its descriptors."""
         ...
@@ -115,6 +119,10 @@ class GuestProcess:
     def workspace(self) -> int:
         """A descriptor of the folder that it works in."""
         return self._process.workspace
+
+    async def open_up(self) -> str:
+        """Have all in the workspace readable for the host; why that could not be, in words."""
+        return await self._process.open_up()
 
     async def send(self, parts: Sequence[bytes], deadline: float) -> None:
         """Send `parts`. deadline: of the loop's clock. Raises GuestLost."""

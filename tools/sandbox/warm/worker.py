@@ -150,7 +150,11 @@ class WarmWorker:
             finally:
                 os.close(descriptor)
 
-        return await asyncio.to_thread(read, os.dup(self._guest.workspace))
+        closed = await self._guest.open_up()
+        found = await asyncio.to_thread(read, os.dup(self._guest.workspace))
+        if closed:
+            found.left_out.append(closed)
+        return found
 
     async def _follow(self, gathering: Gathering, deadline: float) -> None:
         """Until the zygote has ended whatever the execution has left."""

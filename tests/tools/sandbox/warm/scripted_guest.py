@@ -45,6 +45,9 @@ class ScriptedProcess:
         self.ends.append((status, reason))
         self._gone.set()
 
+    async def open_up(self) -> str:
+        return ""
+
     def release(self, descriptor: int) -> None:
         self._close(descriptor)
 

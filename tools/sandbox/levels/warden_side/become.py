@@ -18,6 +18,7 @@ from treadle.tools.sandbox.levels.warden_side.confine import (
 )
 from treadle.tools.sandbox.levels.warden_side.granting import grant
 from treadle.tools.sandbox.levels.warden_side.messages import Request
+from treadle.tools.sandbox.levels.warden_side.subordinate import show_below
 
 HIGH = 200
 """Descriptors from here on are out of the way of those that the program gets."""
@@ -31,8 +32,12 @@ def become(
     descriptors: list[int],
     failure: int,
     stage: str | None,
+    staged: dict[str, str],
 ) -> NoReturn:
-    """Never returns: it executes the request's program, or writes why not to `failure`."""
+    """Never returns: it executes the request's program, or writes why not to `failure`.
+
+    staged: what is shown below `stage` for this process alone, for want of root.
+    """
     kept = failure
     try:
         kept = fcntl.fcntl(failure, fcntl.F_DUPFD_CLOEXEC, HIGH)
@@ -42,7 +47,7 @@ def become(
         # Without a cgroup nothing else keeps it from costing another program its life.
         Path("/proc/self/oom_score_adj").write_text("1000" if cgroups.empty else "700")
         _leave_no_core_dumps()
-        _enter_namespaces(request, uid, stage)
+        _enter_namespaces(request, uid, stage, staged)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.chdir("/")
@@ -72,8 +77,12 @@ def _take_descriptors(descriptors: list[int]) -> None:
     os.closerange(len(descriptors), HIGH)
 
 
-def _enter_namespaces(request: Request, uid: int | None, stage: str | None) -> None:
+def _enter_namespaces(
+    request: Request, uid: int | None, stage: str | None, staged: dict[str, str]
+) -> None:
     size = request["confined"]
+    if uid is not None and stage is not None and staged:
+        show_below(stage, staged)
     if request["stage"]:
         kernel.unshare(kernel.NEW_MOUNTS)
         for target, source in request["stage"].items():
@@ -82,11 +91,12 @@ def _enter_namespaces(request: Request, uid: int | None, stage: str | None) -> N
             else:
                 grant(source, target, uid)
     if size is not None and uid is not None and stage is not None:
-        confine_as_root(stage, size, uid)
+        confine_as_root(stage, size, uid, "0755" if staged else "0700")
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+    kernel.drop_capabilities()
     kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
     kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
     if size is not None:

@@ -11,16 +11,16 @@ from treadle.tools.sandbox.levels.warden_side import kernel
 WORKSPACE = "workspace"
 
 
-def confine_as_root(stage: str, size: int, uid: int) -> None:
+def confine_as_root(stage: str, size: int, uid: int, mode: str) -> None:
     """New namespaces where the kernel lets root make them, and a workspace of a fixed size.
 
     The process that returns is the first but one of a process namespace: when its init ends, all
-    that was started ends. Raises OSError.
+    that was started ends. mode: of the workspace. Raises OSError.
     """
     kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_IPC | kernel.NEW_UTS | kernel.NEW_NETWORK)
     place = os.path.join(stage, WORKSPACE)
     os.makedirs(place, exist_ok=True)
-    options = f"mode=0700,size={size},uid={uid},gid={uid}"
+    options = f"mode={mode},size={size},uid={uid},gid={uid}"
     kernel.mount("tmpfs", place, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, options)
     kernel.unshare(kernel.NEW_PIDS)
 

@@ -54,6 +54,12 @@ def prctl(option: int, value: int) -> None:
     _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), "prctl")
 
 
+def drop_capabilities() -> None:
+    """Give up all that the calling process may do beyond its uid, capset(2). Raises OSError."""
+    header = (0x20080522).to_bytes(4, "little") + bytes(4)
+    _check(_libc.capset(header, bytes(24)), "capset")
+
+
 def attach_mapped(source: str, target: str, mapping: int) -> None:
     """Show `source` at `target` through the id mapping of a user namespace. Raises OSError."""
     tree = _libc.syscall(OPEN_TREE, HERE, source.encode(), CLONE_TREE | CLOSE_ON_EXEC)

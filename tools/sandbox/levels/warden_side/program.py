@@ -17,7 +17,13 @@ from treadle.tools.sandbox.levels.warden_side import kernel
 from treadle.tools.sandbox.levels.warden_side.become import become
 from treadle.tools.sandbox.levels.warden_side.cgroups import END_SECONDS, Cgroups, sweep
 from treadle.tools.sandbox.levels.warden_side.execution import Execution
-from treadle.tools.sandbox.levels.warden_side.messages import PACKET_BYTES, Request, Settings
+from treadle.tools.sandbox.levels.warden_side.messages import (
+    PACKET_BYTES,
+    Opening,
+    Request,
+    Settings,
+)
+from treadle.tools.sandbox.levels.warden_side.subordinate import enter, open_up, try_out
 from treadle.tools.sandbox.levels.warden_side.uid_pool import UidPool
 
 CHECK_SECONDS = 0.05
@@ -38,20 +44,26 @@ class Warden:
         self._live: set[Execution] = set()
         self._ending: set[Execution] = set()
         self._children = Path(f"/proc/self/task/{os.getpid()}/children")
+        self._openers: set[int] = set()
         self._pool: UidPool | None = None
         self._names = 0
         self._checked = 0.0
 
     def prepare(self) -> None:
-        """Take what only root can have: uids to lease, a place to show folders at."""
+        """Take what executions get of their own: uids to lease, a place to show folders at."""
         if self._children.exists():
             kernel.prctl(kernel.CHILD_SUBREAPER, 1)
-        stage = self._settings["stage"]
-        if os.geteuid() != 0 or stage is None:
+        stage, uids = self._settings["stage"], self._settings["uids"]
+        if stage is None or uids is None:
             return
-        uids = self._settings["uids"]
+        mapping = self._settings["mapping"]
+        if mapping is not None:
+            enter(mapping)
+            try_out(stage, self._settings["staged"], mapping["first_uid"])
         self._pool = UidPool(uids["folder"], uids["first"], uids["count"])
         self._sweep(self._pool)
+        if mapping is not None:
+            return  # what is granted is reached as the user, and each execution has its own stage
         kernel.unshare(kernel.NEW_MOUNTS)
         kernel.mount("none", "/", None, kernel.RECURSIVE | kernel.SLAVE)
         os.makedirs(stage, exist_ok=True)
@@ -102,7 +114,10 @@ class Warden:
             os.set_inheritable(descriptor, False)
         lifeline = socket.socket(fileno=descriptors[0])
         lifeline.setblocking(False)
-        request: Request = json.loads(data)
+        request: Request | Opening = json.loads(data)
+        if "open_up" in request:
+            self._open_up(lifeline, descriptors[1:])
+            return
         execution = Execution(lifeline, request["seconds"], self._pool)
         try:
             self._start(execution, request, descriptors[1:])
@@ -113,10 +128,27 @@ class Warden:
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
 
+    def _open_up(self, lifeline: socket.socket, descriptors: list[int]) -> None:
+        """In a process of its own: what hostile code left behind may be much."""
+        child = os.fork()
+        if child == 0:
+            try:
+                open_up(descriptors[0])
+                lifeline.send(json.dumps({"opened": True}).encode())
+            except OSError as error:
+                lifeline.send(json.dumps({"failed": str(error)}).encode())
+            finally:
+                os._exit(0)
+        self._reap_openers()
+        self._openers.add(child)
+        lifeline.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+
     def _start(self, execution: Execution, request: Request, descriptors: list[int]) -> None:
         self._names += 1
         name = f"{PREFIX}{os.getpid()}-{self._names}"
-        if self._pool is not None:
+        if self._pool is not None and request["leased"]:
             execution.uid, execution.lock = self._pool.lease()
             name = f"{PREFIX}{execution.uid}"
         parents = self._settings["cgroups"]
@@ -134,6 +166,7 @@ class Warden:
                 descriptors=descriptors,
                 failure=write,
                 stage=self._settings["stage"],
+                staged={} if self._settings["mapping"] is None else self._settings["staged"],
             )
         os.close(write)
         # The write end closes when the program is executed: nothing in it means that it was.
@@ -204,11 +237,18 @@ class Warden:
         except OSError:
             return False  # a kernel without that list, where the warden is no subreaper
         left = False
-        for child in set(map(int, children)) - {each.pid for each in self._live}:
+        self._reap_openers()
+        known = self._openers | {each.pid for each in self._live}
+        for child in set(map(int, children)) - known:
             with suppress(ChildProcessError, ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
                 left = os.waitpid(child, os.WNOHANG)[0] == 0 or left
         return left
+
+    def _reap_openers(self) -> None:
+        for child in list(self._openers):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                self._openers.discard(child)
 
     def _end_all(self) -> None:
         """The host is gone: nothing of it may stay."""

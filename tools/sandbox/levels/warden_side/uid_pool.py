@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class UidPool:
-    """`count` uids from `first` on; the locks are files in `folder`, which is root's alone.
+    """`count` uids from `first` on; the locks are files in `folder`, which is the warden's alone.
 
     A lock ends with the process that holds it, so a warden that was killed frees its uids.
     """
@@ -18,8 +18,8 @@ class UidPool:
         self._folder, self._first, self._count = Path(folder), first, count
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         state = self._folder.lstat()
-        if state.st_uid != 0 or state.st_mode & 0o022:
-            raise PermissionError(f"{folder} is not root's alone")
+        if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+            raise PermissionError(f"{folder} is not the warden's alone")
         # Several wardens that begin at different places find a free one sooner.
         self._next = os.getpid() % count
 
