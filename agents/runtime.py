@@ -179,7 +179,7 @@ class Runtime(RecordedRuns):
         """Plan and execute `task` (or execute a finished plan) and return the result.
 
         output_type: a type that pydantic knows; `result.output` will be a value of it.
-        history: the conversation before the task.
+        history: the conversation before the task; of a plan, what its author has read.
         approve, budget: for this run, in place of the Runtime's.
 
         A run that fails, is cancelled or waits is a result with that status, not an exception.
@@ -265,6 +265,9 @@ class Runtime(RecordedRuns):
 
     async def plan(self, task: str, *, history: Sequence[Message] = ()) -> Plan:
         """Plan `task` without running anything.
+
+        Run by this Runtime, the plan carries the labels of `history`; elsewhere it does where
+        `run` is given the same history.
 
         Raises PlanError, ModelError, and InputError for a task that cannot be planned.
         """

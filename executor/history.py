@@ -13,10 +13,12 @@ from treadle.core.events import (
     ChildRunFinished,
     DoubtSettled,
     Event,
+    MemoryRecalled,
     ModelCalled,
     Payload,
     PlanningStarted,
     PlanReady,
+    PlanReused,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -85,6 +87,10 @@ class History:
         """Money for calls of tools; that for models is in `usage`."""
         self.author: Labels = CLEAN
         """The labels of whoever wrote the plan as it is."""
+        self.recalled: MemoryRecalled | None = None
+        """What memory had on the task."""
+        self.remembered: Labels = CLEAN
+        """The labels of what came out of memory."""
         self.seconds = 0.0
         """Time in which a process worked on it."""
         self._since: float | None = None
@@ -154,6 +160,11 @@ class History:
             case PlanningStarted():
                 self.replans = event.replan
                 self._replanning = event.replan > 0
+            case MemoryRecalled():
+                self.recalled = event
+                self.remembered |= frozenset(event.taint)
+            case PlanReused():
+                self.remembered |= frozenset(event.taint)
             case PlanReady():
                 self.plan = Plan.from_wire(event.plan.value)
                 self.fingerprints = event.fingerprints

@@ -11,6 +11,7 @@ from treadle.core.errors import ErrorInfo, InputError, ModelError, PlanError
 from treadle.core.events import RepairRequested
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, stream_model
 from treadle.core.program import current_program
+from treadle.core.remembered import remembered_turns
 from treadle.planner.builder import PlanBuilder, Problem
 from treadle.planner.plan import Plan
 from treadle.planner.prompt import Prompts, describe_tools
@@ -55,9 +56,15 @@ class LLMPlanner:
         self._deadlines = deadlines
 
     async def stream(
-        self, task: str, tools: ToolRegistry, history: Sequence[Message] = ()
+        self,
+        task: str,
+        tools: ToolRegistry,
+        history: Sequence[Message] = (),
+        remembered: str = "",
     ) -> AsyncGenerator[Planned, None]:
         """Yield each checked step as soon as its JSON closes; the Plan comes last.
+
+        remembered: what memory has on the task; see `treadle.core.remembered`.
 
         Raises InputError for a task that cannot be planned, PlanError when the plan is still
         malformed after all repairs, and ModelError.
@@ -67,7 +74,8 @@ class LLMPlanner:
         # What was asked before comes along: "the same for Paris" names no tool.
         asked = [each.content for each in history if each.role == "user"]
         shown = self._shown.of(tools, [task, *asked[-_RECENT:]])
-        messages = [*self._opening(shown), *history, Message("user", task)]
+        recalled = remembered_turns(remembered)
+        messages = [*self._opening(shown), *history, *recalled, Message("user", task)]
         schema = ResponseSchema("plan", plan_schema(shown))
         purpose = "plan"
         for attempt in range(1, self._max_repairs + 2):

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from treadle.core.chat import Usage
 from treadle.core.errors import InputError
 from treadle.core.events import ChildRunFinished, Event, ModelCalled, RunStatus
+from treadle.core.invalid import reason_of
 from treadle.core.json_value import JsonValue
 from treadle.executor import Execution
 from treadle.executor.node import State
@@ -54,7 +55,7 @@ def recorded_as(answer: JsonValue, adapter: TypeAdapter[Any]) -> Any:
     try:
         return adapter.validate_python(answer)
     except ValidationError as error:
-        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        reason = reason_of(error.errors(include_url=False, include_input=False)[0])
         raise InputError(
             "answer_mismatch",
             f"the run has ended, and its answer is not of the type that is asked for ({reason}); "

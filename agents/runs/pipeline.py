@@ -66,7 +66,7 @@ class Pipeline:
     ) -> None:
         self.log = log
         self._recorded = Recorded(log, origin or Origin())
-        self._tainted = RunTaint(execution.graph.taints, current_taint.get())
+        self._tainted = RunTaint(execution.graph.taints, current_taint.get(), settled.plan_labels)
         self._settled = settled
         self._task = task
         self._program = program

@@ -9,7 +9,7 @@ from treadle.agents.runs.settled import Settled
 from treadle.core.chat import Message
 from treadle.core.event_log import EventLog
 from treadle.core.events import Payload, PlanningStarted, PlanReady
-from treadle.core.taint import CLEAN, Labels, listed
+from treadle.core.taint import CLEAN, Labels, current_taint, labels_of, listed
 from treadle.executor import Execution
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Joiner
@@ -96,10 +96,16 @@ def joiner_of(settled: Settled) -> Joiner:
 
 
 async def plan_alone(settled: Settled, task: str, history: Sequence[Message]) -> Plan:
-    """A plan for `task` that nothing is done with. Raises what the planner raises."""
+    """A plan for `task` that nothing is done with. Raises what the planner raises.
+
+    What its author has read is remembered for the case that it is run.
+    """
+    around = current_taint.get()
+    labels = labels_of(history) | (CLEAN if around is None else around.labels)
     planner = planner_of(settled)
     async with aclosing(planner.stream(task, settled.tools, history)) as planned:
         async for part in planned:
             if isinstance(part, Plan):
+                settled.plan_labels.keep(part, labels)
                 return part
     raise AssertionError("the planner ends with a plan or an exception")

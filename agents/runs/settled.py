@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from treadle.agents.runs.plan_labels import PlanLabels
 from treadle.core.chat import ChatModel
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.settings import Settings
@@ -27,6 +28,7 @@ class Settled:
     max_repairs: int
     undo_on_failure: bool = False
     shown: ShownTools = field(default_factory=ShownTools)
+    plan_labels: PlanLabels = field(default_factory=PlanLabels)
 
 
 def settle(

@@ -19,6 +19,7 @@ from treadle.core.chat import (
 )
 from treadle.core.errors import ModelError
 from treadle.core.json_value import JsonSchema, JsonValue, compact_json
+from treadle.core.remembered import is_remembered
 from treadle.serving.offline.agent_turn import answer_from_results, tool_calls
 from treadle.serving.offline.draft import unescaped
 from treadle.serving.offline.planning import plan_task
@@ -76,7 +77,11 @@ class OfflineModel:
 
 def _structured(name: str, schema: JsonSchema, messages: tuple[Message, ...]) -> str:
     if name == "plan":
-        said = [message.content for message in messages if message.role == "user"]
+        said = [
+            message.content
+            for message in messages
+            if message.role == "user" and not is_remembered(message)
+        ]
         earlier = said[-2] if len(said) > 1 else ""
         return compact_json(plan_task(said[-1] if said else "", offered_tools(schema), earlier))
     if name == "decision":

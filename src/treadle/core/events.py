@@ -111,6 +111,36 @@ class PlanningStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRecalled(Event):
+    """Memory was asked what it has on the task, once in a run: one that is resumed goes on with it.
+
+    text: what the planner is shown of it; None where there is nothing.
+    items: the ids of what that is made of. concepts: those of them that are concepts or warnings.
+    error: why memory could not be asked; the run goes on without.
+    taint: the labels of all of it.
+    """
+
+    text: Payload | None = None
+    items: tuple[str, ...] = ()
+    concepts: tuple[str, ...] = ()
+    error: ErrorInfo | None = None
+    taint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReused(Event):
+    """The plan is one that has worked before, for other values or the same: no planner was asked.
+
+    procedure: its id. task: the task that it was made for.
+    taint: the labels of what its author was shown.
+    """
+
+    procedure: str
+    task: Payload | None = None
+    taint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepPlanned(Event):
     """A step was added to the plan; `step` is its wire form, `needs` the ids it waits for.
 

@@ -14,8 +14,10 @@ from treadle.core.events import (
     ApprovalRequested,
     ChildRunFinished,
     Event,
+    MemoryRecalled,
     ModelCalled,
     PlanReady,
+    PlanReused,
     RepairRequested,
     RunFinished,
     RunResumed,
@@ -209,6 +211,10 @@ class SpanExporter:
         match event:
             case PlanReady():
                 note(run.root, "treadle.plan.ready", event.at, plan_version=event.version)
+            case MemoryRecalled():
+                note(run.root, "treadle.memory.recalled", event.at, items=len(event.items))
+            case PlanReused():
+                note(run.root, "treadle.plan.reused", event.at, procedure=event.procedure)
             case RepairRequested():
                 note(run.root, "treadle.plan.repair", event.at, repair_attempt=event.attempt)
             case ApprovalRequested():

@@ -14,11 +14,13 @@ from treadle.testing.script import ToolCalls
 from treadle.testing.scripted_model import ScriptedModel
 
 if TYPE_CHECKING:
+    from treadle.memory.embedders.hashing import HashingEmbedder
     from treadle.serving.offline import OfflineModel
 
 __all__ = [
     "FakeClock",
     "Fault",
+    "HashingEmbedder",
     "OfflineModel",
     "RecordedRequest",
     "ScriptedModel",
@@ -32,4 +34,8 @@ def __getattr__(name: str) -> object:
         from treadle.serving.offline import OfflineModel
 
         return OfflineModel
+    if name == "HashingEmbedder":
+        from treadle.memory.embedders.hashing import HashingEmbedder
+
+        return HashingEmbedder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

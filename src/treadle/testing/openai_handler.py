@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         self._guarded(self._get)
 
     def do_POST(self) -> None:
-        """`/v1/chat/completions`."""
+        """`/v1/chat/completions` and `/v1/embeddings`."""
         self._guarded(self._post)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -101,7 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self._read_body()
         if self._refused():
             return
-        if self.path.partition("?")[0] != "/v1/chat/completions":
+        path = self.path.partition("?")[0]
+        if path not in ("/v1/chat/completions", "/v1/embeddings"):
             self._send_error(404, f"no such path: {self.path}", "not_found")
             return
         if not isinstance(body, dict):
@@ -114,6 +115,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         if isinstance(reply, Fault):
             self._fail(reply, str(body.get("model")))
+        elif path == "/v1/embeddings":
+            # What the script says is the document itself, or nothing: then vectors by hashing.
+            said = wire.embeddings(body) if reply == "" else reply
+            self._send_json(200, said)
         else:
             self._say(reply, body)
 

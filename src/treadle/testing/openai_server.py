@@ -30,7 +30,8 @@ class RecordedRequest:
 
 
 class ScriptedOpenAIServer:
-    """Serves `/v1/chat/completions` (streamed and not) and `/v1/models` on 127.0.0.1.
+    """Serves `/v1/chat/completions` (streamed and not), `/v1/embeddings` and `/v1/models` on
+    127.0.0.1.
 
     Use it as a context manager, `with` or `async with`; hand `base_url` to any OpenAI client:
 
@@ -41,6 +42,8 @@ class ScriptedOpenAIServer:
         `ToolCall`, a `Fault`, or a function of the `RecordedRequest` that returns one of those.
         One function in place of the list answers every request. When no reply is left, the server
         answers 500 with the code `script_exhausted`.
+        For `/v1/embeddings` a mapping is the whole reply, and "" stands for vectors by
+        `HashingEmbedder`, of 32 numbers or as many as are asked for.
     chunk: characters per event.
     chunking: how the bytes of a stream are cut into writes, as sizes that are used in turn, also
         inside a line or a character; None for one write per event.

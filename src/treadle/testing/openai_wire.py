@@ -75,6 +75,22 @@ def completion(model: str, content: ToolCalls, body: Mapping[str, object]) -> di
     }
 
 
+def embeddings(body: Mapping[str, object]) -> dict[str, object]:
+    """The answer to `POST /v1/embeddings`: a vector by `HashingEmbedder` for each text."""
+    from treadle.memory.embedders.hashing import HashingEmbedder
+
+    given, wanted = body.get("input"), body.get("dimensions")
+    texts = [given] if isinstance(given, str) else given
+    texts = [str(each) for each in texts] if isinstance(texts, list) else []
+    embedder = HashingEmbedder(wanted if isinstance(wanted, int) else 32)
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector}
+        for index, vector in enumerate(embedder.embed(texts))
+    ]
+    usage = {"prompt_tokens": sum(map(tokens, texts)), "total_tokens": sum(map(tokens, texts))}
+    return {"object": "list", "model": body.get("model"), "data": data, "usage": usage}
+
+
 def model_list(models: tuple[str, ...]) -> dict[str, object]:
     """The answer to `GET /v1/models`."""
     entries = [{"id": name, "object": "model", "created": 0, "owned_by": "test"} for name in models]

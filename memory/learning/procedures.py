@@ -1,0 +1,360 @@
+"""The plan cache: plans that worked, used again where that is safe, shown to planners elsewhere.
+
+Nothing is generalised from one run: a literal of a task becomes a parameter when a planner has, for
+another value of it, written the same plan with that value in its places. And a plan is only used
+again for a task that is the same to the letter but for its parameters, while the tools it calls are
+what they were, and while it has done well.
+
+That plans nearest to the task are shown to the planner otherwise is the selection of demonstrations
+of TPTU-v2 (arXiv 2311.11315).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from treadle.core.taint import CLEAN, Labels
+from treadle.memory import lexical_index, tables
+from treadle.memory.kinds import Kind
+from treadle.memory.learning.literals import Slot, Wording, wording
+from treadle.memory.learning.outcomes import Outcomes
+from treadle.memory.learning.procedure import (
+    Example,
+    FingerprintOf,
+    Parameter,
+    Procedure,
+    Reuse,
+    fingerprint,
+)
+from treadle.memory.learning.template import (
+    Unbindable,
+    Wire,
+    bound,
+    dates_beside,
+    identity,
+    tools_of,
+)
+from treadle.memory.learning.term_search import candidates
+from treadle.memory.learning.words import (
+    dumped,
+    dumped_labels,
+    read_labels,
+    read_object,
+    storable,
+)
+from treadle.memory.namespace import Namespace
+from treadle.memory.store import Partition, Store
+from treadle.memory.times import moment
+from treadle.memory.writing.analysis import terms_of
+
+MOST_TASK = 4_000
+"""Characters of a task whose plan is kept."""
+
+MOST_PLAN = 64 * 1024
+"""Characters of a plan that is kept, as JSON."""
+
+MOST_ALIKE = 8
+"""Plans that are kept for tasks that ask the same: the last that were of use."""
+
+EXAMPLES = 2
+"""Plans that a planner is shown."""
+
+_LEAST_LIKENESS = 0.3
+_table = tables.procedure
+
+
+class Procedures:
+    """The procedures of a store.
+
+    terms: what turns a text into the terms that it is found by.
+    """
+
+    def __init__(self, store: Store, terms: Callable[[str], Sequence[str]] = terms_of) -> None:
+        self._store = store
+        self._terms = terms
+
+    async def learn(
+        self,
+        namespace: Namespace,
+        task: str,
+        plan: Wire,
+        fingerprint_of: FingerprintOf,
+        *,
+        source: str = "",
+        taint: Labels = CLEAN,
+    ) -> Procedure | None:
+        """A plan has worked for `task`: keep it, or see which parameters it confirms.
+
+        None where it is not worth keeping, or not safe: it calls no tools, it is too large, it
+        holds dates that the task does not name, or its tools are not there.
+        """
+        made = fingerprint(tools_of(plan), fingerprint_of)
+        if made is None or not tools_of(plan) or not _keepable(task, plan):
+            return None
+        words = wording(task)
+        async with self._store.writing(namespace) as partition:
+            alike = await self._alike(partition, words)
+            same = [each for each in alike if _same_plan(each, words, plan)]
+            holding = [each for each in same if each.fingerprint == made]
+            for each in holding:
+                await self._confirm(partition, each, words, taint)
+            if holding:
+                return await _by_id(partition, holding[0].id)
+            for each in same:  # its tools have changed since
+                await self._retire(partition, each)
+            kept = [each for each in alike if each not in same]
+            for each in kept[MOST_ALIKE - 1 :]:
+                await self._retire(partition, each)
+            version = 1 + max((each.version for each in same), default=0)
+            return await self._insert(
+                partition, task, words, plan, made, version=version, source=source, taint=taint
+            )
+
+    async def match(
+        self,
+        namespace: Namespace,
+        task: str,
+        fingerprint_of: FingerprintOf,
+        *,
+        examples: int = EXAMPLES,
+    ) -> Reuse | Example | None:
+        """A plan for `task`, or plans for tasks that are like it, or nothing."""
+        if len(task) > MOST_TASK:
+            return None
+        words = wording(task)
+        async with self._store.reading(namespace) as partition:
+            alike = await self._alike(partition, words)
+            reuse = _best(alike, words, fingerprint_of)
+            if reuse is not None:
+                return reuse
+            near = await self._near(partition, task)
+        held = [each for each in near if each.outcomes.good and each.holds(fingerprint_of)]
+        return Example(tuple(held[:examples])) if held[:examples] else None
+
+    async def record(
+        self, namespace: Namespace, procedure_id: str, worked: bool
+    ) -> Procedure | None:
+        """A run that used the procedure has ended; retires it where it has done badly.
+
+        None where it is not there (any more).
+        """
+        async with self._store.writing(namespace) as partition:
+            found = await _by_id(partition, procedure_id)
+            if found is None:
+                return None
+            after = found.outcomes.after(worked)
+            await self._update(partition, found, outcomes=after)
+            if after.bad and found.retired_at is None:
+                await self._retire(partition, found)
+            return await _by_id(partition, procedure_id)
+
+    async def get(self, namespace: Namespace, procedure_id: str) -> Procedure | None:
+        """The procedure with that id, retired ones included."""
+        async with self._store.reading(namespace) as partition:
+            return await _by_id(partition, procedure_id)
+
+    async def all(self, namespace: Namespace, *, retired: bool = False) -> list[Procedure]:
+        """Every procedure, in the order in which they were learned."""
+        async with self._store.reading(namespace) as partition:
+            query = partition.rows(_table).where(_table.c.kind == "plan").order_by(_table.c.id)
+            if not retired:
+                query = query.where(_table.c.retired_at.is_(None))
+            return [_procedure(row) for row in await partition.execute(query)]
+
+    async def _alike(self, partition: Partition, words: Wording) -> list[Procedure]:
+        """Those whose task asks the same, the last used first."""
+        query = partition.rows(_table).where(
+            _table.c.task_key == words.key, _table.c.kind == "plan", _table.c.retired_at.is_(None)
+        )
+        found = [_procedure(row) for row in await partition.execute(query)]
+        same = [each for each in found if wording(each.task).asks_the_same(words)]
+        return sorted(same, key=lambda each: each.used_at or each.recorded_at, reverse=True)
+
+    async def _near(self, partition: Partition, task: str) -> list[Procedure]:
+        terms = set(self._terms(task))
+        numbers = await candidates(partition, Kind.PROCEDURE, terms)
+        query = partition.rows(_table).where(
+            _table.c.id.in_(numbers), _table.c.kind == "plan", _table.c.retired_at.is_(None)
+        )
+        scored = []
+        for row in await partition.execute(query):
+            own = set(row.terms.split())
+            likeness = 2 * len(own & terms) / (len(own) + len(terms))
+            if likeness >= _LEAST_LIKENESS:
+                found = _procedure(row)
+                scored.append((likeness * found.outcomes.mean, found))
+        scored.sort(key=lambda each: (-each[0], each[1].id))
+        return [found for _, found in scored]
+
+    async def _confirm(
+        self, partition: Partition, found: Procedure, words: Wording, taint: Labels
+    ) -> None:
+        parameters = tuple(
+            replace(known, open=known.open or known.slot.value != slot.value)
+            for known, slot in zip(found.parameters, words.slots, strict=True)
+        )
+        await self._update(
+            partition, found, outcomes=found.outcomes.after(True), parameters=parameters,
+            taint=found.taint | taint,
+        )  # fmt: skip
+
+    async def _update(
+        self,
+        partition: Partition,
+        found: Procedure,
+        *,
+        outcomes: Outcomes,
+        parameters: tuple[Parameter, ...] | None = None,
+        taint: Labels | None = None,
+    ) -> None:
+        values: dict[str, Any] = {
+            "successes": outcomes.successes,
+            "failures": outcomes.failures,
+            "used_at": partition.now,
+        }
+        if parameters is not None:
+            values["parameters"] = _dumped_parameters(parameters)
+        if taint is not None:
+            values["taint"] = dumped_labels(taint)
+        await partition.execute(
+            partition.update(_table).where(_table.c.uid == found.id).values(values)
+        )
+
+    async def _insert(
+        self,
+        partition: Partition,
+        task: str,
+        words: Wording,
+        plan: Wire,
+        made: str,
+        *,
+        version: int,
+        source: str,
+        taint: Labels,
+    ) -> Procedure | None:
+        uid = self._store.new_id()
+        terms = list(self._terms(task))
+        number = await partition.add(
+            _table,
+            uid=uid,
+            kind="plan",
+            task=task,
+            task_key=words.key,
+            template=dumped(plan),
+            parameters=_dumped_parameters(tuple(Parameter(slot) for slot in words.slots)),
+            fingerprint=made,
+            version=version,
+            successes=1.0,
+            failures=0.0,
+            recorded_at=partition.now,
+            source=source,
+            taint=dumped_labels(taint),
+            terms=" ".join(terms),
+            length=len(terms),
+        )
+        await lexical_index.index(partition, Kind.PROCEDURE, number, terms)
+        return await _by_id(partition, uid)
+
+    async def _retire(self, partition: Partition, found: Procedure) -> None:
+        query = partition.rows(_table).where(_table.c.uid == found.id)
+        row = (await partition.execute(query)).one()
+        await lexical_index.unindex(partition, Kind.PROCEDURE, row.id, row.terms.split())
+        await partition.execute(
+            partition.update(_table).where(_table.c.id == row.id).values(retired_at=partition.now)
+        )
+
+
+def _keepable(task: str, plan: Wire) -> bool:
+    return (
+        len(task.strip()) > 0
+        and len(task) <= MOST_TASK
+        and storable(task)
+        and len(dumped(plan)) <= MOST_PLAN
+        and plan.get("version", 1) == 1  # a patch is about what came out in one run
+        and not dates_beside(plan, task)
+    )
+
+
+def _values(procedure: Procedure, words: Wording) -> Mapping[str, tuple[Slot, str]]:
+    """What the values of the procedure's own task become for another one.
+
+    Raises Unbindable where one value of its task would have to become two.
+    """
+    values: dict[str, tuple[Slot, str]] = {}
+    for known, slot in zip(procedure.parameters, words.slots, strict=True):
+        old = known.slot.value
+        if values.setdefault(old, (known.slot, slot.value))[1] != slot.value:
+            raise Unbindable
+    return values
+
+
+def _same_plan(procedure: Procedure, words: Wording, plan: Wire) -> bool:
+    """Whether the procedure gives `plan` for the same values, all that differ in their places."""
+    try:
+        values = _values(procedure, words)
+        made, used = bound(procedure.template, values)
+    except Unbindable:
+        return False
+    changed = {old for old, (_, new) in values.items() if old != new}
+    return changed <= used and identity(made) == identity(plan)
+
+
+def _best(
+    alike: Sequence[Procedure], words: Wording, fingerprint_of: FingerprintOf
+) -> Reuse | None:
+    found: list[Reuse] = []
+    for each in alike:
+        if not each.outcomes.good or not each.holds(fingerprint_of):
+            continue
+        pairs = zip(each.parameters, words.slots, strict=True)
+        if any(not known.open and known.slot.value != slot.value for known, slot in pairs):
+            continue
+        try:
+            plan, _ = bound(each.template, _values(each, words))
+        except Unbindable:
+            continue
+        found.append(Reuse(each, plan, tuple(slot.value for slot in words.slots)))
+    # Of plans that are as good the last that was used: `max` keeps the first of equals.
+    return max(found, key=lambda reuse: reuse.procedure.outcomes.bound, default=None)
+
+
+async def _by_id(partition: Partition, uid: str) -> Procedure | None:
+    row = (await partition.execute(partition.rows(_table).where(_table.c.uid == uid))).first()
+    return None if row is None else _procedure(row)
+
+
+def _dumped_parameters(parameters: tuple[Parameter, ...]) -> str:
+    return dumped(
+        {
+            "slots": [
+                {"kind": each.slot.kind, "value": each.slot.value, "open": each.open}
+                for each in parameters
+            ]
+        }
+    )
+
+
+def _procedure(row: sa.Row[Any]) -> Procedure:
+    recorded_at = moment(row.recorded_at)
+    assert recorded_at is not None
+    slots: Any = read_object(row.parameters).get("slots", [])
+    return Procedure(
+        id=row.uid,
+        task=row.task,
+        template=read_object(row.template),
+        parameters=tuple(
+            Parameter(Slot(each["kind"], each["value"]), each["open"]) for each in slots
+        ),
+        fingerprint=row.fingerprint,
+        recorded_at=recorded_at,
+        version=row.version,
+        outcomes=Outcomes(row.successes, row.failures),
+        used_at=moment(row.used_at),
+        retired_at=moment(row.retired_at),
+        source=row.source,
+        taint=read_labels(row.taint),
+    )

@@ -1,0 +1,1 @@
+"""Recall: from a question to the episodes and facts that bear on it."""

@@ -1,0 +1,72 @@
+"""Which items to look at closely: what shares rare terms with the question, and its neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+
+MOST_CANDIDATES = 160
+"""That are scored exactly."""
+
+_FROM_TERMS = 300
+_BEFORE_SHARE = 0.6
+_AFTER_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """The newest items that have a term.
+
+    numbers: newest first. complete: whether these are all.
+    """
+
+    term: str
+    numbers: Sequence[int]
+    complete: bool = True
+
+    def frequency(self, items: int) -> int:
+        """How many items have the term: counted, or estimated from how dense the newest lie."""
+        count = len(self.numbers)
+        if self.complete or count < 2:
+            return count
+        span = max(self.numbers[0] - self.numbers[-1], 1)
+        return min(max(count * max(self.numbers[0], span) // span, count), max(items, count))
+
+
+def candidates(found: Sequence[Postings], items: int, most: int = MOST_CANDIDATES) -> list[int]:
+    """The numbers of the most promising items, best first.
+
+    Numbers that follow each other mostly are turns that follow each other: what stands after or
+    before a match is a candidate too. Where that guess is wrong it only costs a place.
+    """
+    weight: dict[int, float] = {}
+    for postings in found:
+        count = postings.frequency(items)
+        if not count:
+            continue
+        share = math.log(1 + (max(items, count) - count + 0.5) / (count + 0.5))
+        for number in postings.numbers:
+            weight[number] = weight.get(number, 0.0) + share
+    top = nlargest(_FROM_TERMS, weight, key=lambda number: (weight[number], number))
+    rough: dict[int, float] = {}
+    for number in near(top):
+        rough[number] = (
+            weight.get(number, 0.0)
+            + _BEFORE_SHARE * weight.get(number - 1, 0.0)
+            + _AFTER_SHARE * weight.get(number + 1, 0.0)
+        )
+    return nlargest(most, rough, key=lambda number: (rough[number], number))
+
+
+def near(numbers: Iterable[int], reach: int = 1) -> set[int]:
+    """`numbers` and those around them."""
+    return {
+        each for number in numbers for each in range(number - reach, number + reach + 1) if each > 0
+    }
+
+
+def statistics_of(found: Sequence[Postings], items: int) -> Mapping[str, int]:
+    """How many items have each term."""
+    return {each.term: each.frequency(items) for each in found}

@@ -1,0 +1,55 @@
+"""What a query asks for, as far as its words show."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from treadle.memory.text import Interval, intervals, terms
+
+MOST_TERMS = 32
+"""Different terms of a query that are looked for; a longer one is cut."""
+
+MOST_CHARACTERS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, analysed.
+
+    terms: each once, in the order of the query.
+    when, number, place, reason, thing: what kind of answer it asks for.
+    dates: stretches of time that it names.
+    """
+
+    terms: tuple[str, ...]
+    when: bool
+    number: bool
+    place: bool
+    reason: bool
+    thing: bool
+    dates: tuple[Interval, ...]
+
+    @classmethod
+    def of(cls, text: str, now: datetime) -> Question:
+        """The question in `text`, asked at `now`; of long texts the start counts."""
+        text = text[:MOST_CHARACTERS]
+        low = text.casefold()
+        found = tuple(dict.fromkeys(terms(text)))[:MOST_TERMS]
+        return cls(
+            terms=found,
+            when=_WHEN.search(low) is not None,
+            number=_NUMBER.search(low) is not None,
+            place=low.startswith("where"),
+            reason=low.startswith("why") or "reason" in low,
+            thing=low.startswith(("what", "which")),
+            dates=intervals(text, now),
+        )
+
+
+_WHEN = re.compile(
+    r"^(?:when|what (?:date|day|month|year|time)|in (?:which|what) (?:month|year)|"
+    r"which (?:month|year)|how long ago)\b"
+)
+_NUMBER = re.compile(r"\bhow (?:many|much|often|long|old)\b")

@@ -1,0 +1,92 @@
+"""Entities: who and what facts are about, under whatever name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from treadle.memory import tables
+from treadle.memory.store import Partition
+from treadle.memory.writing.normal_form import name_key
+from treadle.memory.writing.predicates import ALIASES
+
+_entity = tables.entity
+_fact = tables.fact
+_mention = tables.mention
+
+
+async def known_as(partition: Partition, name: str) -> list[int]:
+    """The numbers of the entity that `name` stands for; the first is the one for new facts.
+
+    Those that were met under several names before it was known that they are one are given
+    together. A name that two of them claim, or that only an untrusted source gives them, joins
+    nobody.
+    """
+    key = name_key(name)
+    own = partition.rows(_entity, _entity.c.id).where(_entity.c.key == key)
+    claimed = _aliases(partition, _fact.c.subject_id).where(_fact.c.object_key == key).distinct()
+    found = (
+        await partition.execute(
+            sa.union_all(
+                own.add_columns(sa.literal(0).label("claimed")),
+                claimed.add_columns(sa.literal(1).label("claimed")),
+            )
+        )
+    ).all()
+    numbers = [number for number, is_claim in found if not is_claim]
+    claims = [number for number, is_claim in found if is_claim]
+    if len(claims) == 1:
+        numbers = list(dict.fromkeys([*claims, *numbers]))
+    if not numbers:
+        return []
+    names = _aliases(partition, _fact.c.object_key).where(_fact.c.subject_id.in_(numbers))
+    others = list((await partition.execute(names)).scalars())
+    if not others:
+        return numbers
+    rivals = _aliases(partition, _fact.c.object_key, _fact.c.subject_id).where(
+        _fact.c.object_key.in_(others)
+    )
+    claimants: dict[str, set[int]] = {}
+    for other, number in await partition.execute(rivals):
+        claimants.setdefault(other, set()).add(number)
+    mine = [other for other in others if len(claimants.get(other, ())) == 1]
+    more = await partition.execute(
+        partition.rows(_entity, _entity.c.id).where(_entity.c.key.in_(mine))
+    )
+    return list(dict.fromkeys([*numbers, *more.scalars()]))
+
+
+async def numbered(partition: Partition, names: Mapping[str, str]) -> dict[str, int]:
+    """The numbers of entities by name, made where they are missing. names: name to kind."""
+    by_key = {name_key(name): name for name in reversed(list(names))}
+    if not by_key:
+        return {}
+    insert = partition.insert(_entity).on_conflict_do_nothing(
+        index_elements=["namespace_id", "key"]
+    )
+    rows = [{"name": name, "key": key, "kind": names[name]} for key, name in by_key.items()]
+    await partition.execute(insert, rows)
+    found = await partition.execute(
+        partition.rows(_entity, _entity.c.key, _entity.c.id).where(_entity.c.key.in_(list(by_key)))
+    )
+    numbers = dict(tuple(row) for row in found)
+    return {name: numbers[name_key(name)] for name in names}
+
+
+async def mention(partition: Partition, entity_ids: Iterable[int], episode_id: int) -> None:
+    """Take down that an episode speaks of entities."""
+    rows = [{"entity_id": number, "episode_id": episode_id} for number in sorted(set(entity_ids))]
+    if rows:
+        insert = partition.insert(_mention).on_conflict_do_nothing(
+            index_elements=["entity_id", "episode_id"]
+        )
+        await partition.execute(insert, rows)
+
+
+def _aliases(partition: Partition, *columns: sa.ColumnElement[object]) -> sa.Select[object]:
+    return partition.rows(_fact, *columns).where(
+        _fact.c.predicate.in_(ALIASES),
+        _fact.c.retired_at.is_(None),
+        _fact.c.taint == "[]",
+    )

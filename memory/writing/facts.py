@@ -1,0 +1,228 @@
+"""Facts: told, asked for as of any time, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from treadle.core.errors import InputError
+from treadle.core.taint import CLEAN, Labels
+from treadle.memory import tables
+from treadle.memory.fact import Cardinality, Fact
+from treadle.memory.kinds import Origin
+from treadle.memory.namespace import Namespace
+from treadle.memory.store import Partition, Store
+from treadle.memory.times import seconds
+from treadle.memory.writing.entities import known_as
+from treadle.memory.writing.fact_rows import fact_rows, facts_of
+from treadle.memory.writing.ledger import Ledger, Outcome
+from treadle.memory.writing.normal_form import name_key
+from treadle.memory.writing.predicates import predicate_key
+from treadle.memory.writing.statement import CheckedStatement, Statement
+
+_fact = tables.fact
+
+When = datetime | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a statement.
+
+    outcome: `new`; `duplicate` where it was known (that fact is given); `revived` where it was
+        known once, and closed or taken back since.
+    closed: the ids of facts that it put an end to, in whole or for a time.
+    """
+
+    fact: Fact
+    outcome: Outcome
+    closed: tuple[str, ...] = ()
+
+
+class Facts:
+    """The facts of a store. tasks: of the outbox, for each new fact."""
+
+    def __init__(self, store: Store, tasks: Sequence[str] = ()) -> None:
+        self._store = store
+        self._tasks = tuple(tasks)
+
+    async def tell(
+        self,
+        subject: str,
+        predicate: str,
+        object: str,  # noqa: A002 - what it is called in a fact
+        *,
+        namespace: Namespace,
+        valid_from: When = None,
+        valid_to: When = None,
+        cardinality: Cardinality | None = None,
+        confidence: float = 1.0,
+        origin: Origin = Origin.USER,
+        sources: Sequence[str] = (),
+        taint: Labels = CLEAN,
+    ) -> Told:
+        """State a fact; the arguments are the fields of `Statement`.
+
+        Of a predicate that has one object at a time, the new fact closes or splits older ones by
+        the times at which they held, not by the order in which they were told.
+
+        Raises InputError: `empty_text`, `bad_text`, `bad_date`, `bad_interval`, `bad_fact`,
+        `unknown_episode`. Raises RunError where the database fails.
+        """
+        statement = Statement(
+            subject=subject,
+            predicate=predicate,
+            object=object,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            cardinality=cardinality,
+            confidence=confidence,
+            origin=origin,
+            sources=sources,
+            taint=taint,
+        )
+        return (await self.tell_many([statement], namespace=namespace))[0]
+
+    async def tell_many(
+        self, statements: Sequence[Statement], *, namespace: Namespace
+    ) -> tuple[Told, ...]:
+        """State facts, in order, all or none: one transaction. Raises what `tell` does."""
+        checked = [CheckedStatement.of(statement) for statement in statements]
+        if not checked:
+            return ()
+        async with self._store.writing(namespace) as partition:
+            ledger = Ledger(partition, self._store.new_id, self._tasks)
+            entries = [await ledger.enter(each) for each in checked]
+            numbers = list({entry.number for entry in entries})
+            found = (
+                await partition.execute(fact_rows(partition).where(_fact.c.id.in_(numbers)))
+            ).all()
+            made = await facts_of(partition, found)
+        by_number = {row.id: fact for row, fact in zip(found, made, strict=True)}
+        return tuple(
+            Told(by_number[entry.number], entry.outcome, entry.closed) for entry in entries
+        )
+
+    async def end(
+        self,
+        subject: str,
+        predicate: str,
+        object: str | None = None,  # noqa: A002 - what it is called in a fact
+        *,
+        namespace: Namespace,
+        at: When = None,
+    ) -> tuple[Fact, ...]:
+        """State that something no longer holds, from `at` (now) on; the facts as they are closed."""
+        key = None if object is None else name_key(object)
+        time = seconds(at)
+        async with self._store.writing(namespace) as partition:
+            ledger = Ledger(partition, self._store.new_id, self._tasks)
+            moment = partition.now if time is None else time
+            closed = await ledger.end(subject, predicate_key(predicate), key, moment)
+            query = fact_rows(partition).where(_fact.c.id.in_(closed)).order_by(_fact.c.id)
+            return await facts_of(partition, (await partition.execute(query)).all())
+
+    async def retract(self, fact_id: str, *, namespace: Namespace) -> Fact:
+        """Take back what was never so; it stays readable with `known_at`.
+
+        A fact that was closed since it was read is found by its old id, too.
+
+        Raises InputError (`unknown_fact`).
+        """
+        async with self._store.writing(namespace) as partition:
+            row = await _newest(partition, fact_id)
+            if row.retired_at is None:
+                await partition.execute(
+                    partition.update(_fact)
+                    .where(_fact.c.id == row.id)
+                    .values(retired_at=partition.now)
+                )
+            found = await partition.execute(fact_rows(partition).where(_fact.c.id == row.id))
+            return (await facts_of(partition, found.all()))[0]
+
+    async def get(self, fact_id: str, *, namespace: Namespace) -> Fact:
+        """The fact with this id, retired or not. Raises InputError (`unknown_fact`)."""
+        async with self._store.reading(namespace) as partition:
+            found = await partition.execute(fact_rows(partition).where(_fact.c.uid == fact_id))
+            facts = await facts_of(partition, found.all())
+        if not facts:
+            raise _unknown(fact_id)
+        return facts[0]
+
+    async def facts(
+        self,
+        subject: str | None = None,
+        predicate: str | None = None,
+        *,
+        namespace: Namespace,
+        as_of: When = None,
+        known_at: When = None,
+    ) -> tuple[Fact, ...]:
+        """What holds in the world at `as_of` (now), as the store knew it at `known_at` (now)."""
+        time = seconds(as_of)
+        async with self._store.reading(namespace) as partition:
+            at = partition.now if time is None else time
+            held = (_fact.c.valid_from.is_(None) | (_fact.c.valid_from <= at)) & (
+                _fact.c.valid_to.is_(None) | (_fact.c.valid_to > at)
+            )
+            query = fact_rows(partition).where(held, _believed(seconds(known_at)))
+            return await _answer(partition, query, subject, predicate)
+
+    async def timeline(
+        self,
+        subject: str | None = None,
+        predicate: str | None = None,
+        *,
+        namespace: Namespace,
+        known_at: When = None,
+    ) -> tuple[Fact, ...]:
+        """All that held at any time, closed facts included, in the order of when it began."""
+        async with self._store.reading(namespace) as partition:
+            query = fact_rows(partition).where(_believed(seconds(known_at)))
+            return await _answer(partition, query, subject, predicate)
+
+
+async def _answer(
+    partition: Partition, query: sa.Select[object], subject: str | None, predicate: str | None
+) -> tuple[Fact, ...]:
+    if subject is not None:
+        query = query.where(_fact.c.subject_id.in_(await known_as(partition, subject)))
+    if predicate is not None:
+        query = query.where(_fact.c.predicate == predicate_key(predicate))
+    query = query.order_by(sa.func.coalesce(_fact.c.valid_from, -1e18), _fact.c.id)
+    return await facts_of(partition, (await partition.execute(query)).all())
+
+
+def _believed(known_at: float | None) -> sa.ColumnElement[bool]:
+    if known_at is None:
+        return _fact.c.retired_at.is_(None)
+    return (_fact.c.recorded_at <= known_at) & (
+        _fact.c.retired_at.is_(None) | (_fact.c.retired_at > known_at)
+    )
+
+
+async def _newest(partition: Partition, fact_id: str) -> sa.Row[tuple[int, float | None]]:
+    """The row that says today what the fact said."""
+    found = (await partition.execute(partition.rows(_fact).where(_fact.c.uid == fact_id))).first()
+    if found is None:
+        raise _unknown(fact_id)
+    while found.retired_at is not None:
+        later = (
+            await partition.execute(
+                partition.rows(_fact)
+                .where(_fact.c.supersedes_id == found.id, _fact.c.object_key == found.object_key)
+                .order_by(_fact.c.id)
+                .limit(1)
+            )
+        ).first()
+        if later is None:
+            break
+        found = later
+    return found
+
+
+def _unknown(fact_id: str) -> InputError:
+    return InputError("unknown_fact", f"there is no fact {fact_id!r} in this namespace")

@@ -1,0 +1,265 @@
+"""The ledger of facts: statements go in, code decides what they close. One transaction at a time.
+
+A row is never changed but for being retired: what is closed or split is retired, and what is left
+of it recorded anew. So what the store believed at any time (`known_at`) can be read back exactly.
+A statement that carries taint closes only what carries taint: nothing that was read somewhere
+overrules what a trusted source said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from treadle.core.errors import InputError
+from treadle.core.json_value import storable_json
+from treadle.core.taint import listed
+from treadle.memory import lexical_index, tables
+from treadle.memory.kinds import Kind
+from treadle.memory.store import Partition
+from treadle.memory.writing.analysis import terms_of
+from treadle.memory.writing.entities import known_as, numbered
+from treadle.memory.writing.intervals import Held, Placement, place
+from treadle.memory.writing.outbox import post
+from treadle.memory.writing.predicates import in_words
+from treadle.memory.writing.statement import CheckedStatement
+
+_fact = tables.fact
+_source = tables.fact_source
+
+Outcome = Literal["new", "duplicate", "revived"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a statement. number: of the row that says it. closed: ids that gave way."""
+
+    number: int
+    outcome: Outcome
+    closed: tuple[str, ...] = ()
+
+
+class Ledger:
+    """Writes facts within one transaction.
+
+    tasks: of the outbox, for each new fact.
+    """
+
+    def __init__(
+        self, partition: Partition, new_id: Callable[[], str], tasks: Sequence[str] = ()
+    ) -> None:
+        self._partition = partition
+        self._new_id = new_id
+        self._tasks = tuple(tasks)
+
+    async def enter(self, checked: CheckedStatement) -> Entry:
+        """Enter a statement. Raises InputError (`unknown_episode`) for a source."""
+        partition = self._partition
+        statement = checked.statement
+        sources = await self._episodes(statement.sources)
+        subjects = await known_as(partition, checked.subject)
+        if not subjects:
+            subjects = list((await numbered(partition, {checked.subject: ""})).values())
+        start = partition.now if checked.start is None else checked.start
+        end = checked.end
+        rows = await self._rows(subjects, checked)
+        live = [row for row in rows if row.retired_at is None]
+        tainted = bool(statement.taint)
+        duplicate = _clean_duplicate(live, checked, start) if tainted else None
+        if tainted:
+            live = [row for row in live if row.taint != "[]"]
+        there = [Held(row.id, (row.object_key, row.taint != "[]"), *_span(row)) for row in live]
+        placed = place(there, (checked.object_key, tainted), start, end)
+        duplicate = duplicate or placed.duplicate_of
+        if duplicate is not None or placed.start is None:
+            # Nothing is known of a time that is not taken: what is there stands.
+            number = duplicate or next(iter(row.id for row in live))
+            await self._add_sources(number, sources if duplicate is not None else [])
+            return Entry(number, "duplicate")
+        by_number = {row.id: row for row in rows}
+        revived = [row for row in rows if row.object_key == checked.object_key]
+        before = placed.merged or placed.cut or tuple(row.id for row in revived[-1:])
+        number = await self._new_row(checked, subjects[0], placed, by_number, before)
+        await self._give_way(placed, by_number)
+        await self._add_sources(number, sources)
+        for merged in placed.merged:
+            await self._copy_sources(merged, number)
+        # Only what was there, and is no more, is revived.
+        outcome: Outcome = "revived" if revived and not placed.merged else "new"
+        return Entry(number, outcome, tuple(by_number[each].uid for each in placed.cut))
+
+    async def end(
+        self, subject: str, predicate: str, object_key: str | None, at: float
+    ) -> tuple[int, ...]:
+        """Close what held at `at`; the numbers of the closed rows that take its place."""
+        subjects = await known_as(self._partition, subject)
+        if not subjects:
+            return ()
+        query = self._partition.rows(_fact).where(
+            _fact.c.subject_id.in_(subjects),
+            _fact.c.predicate == predicate,
+            _fact.c.retired_at.is_(None),
+        )
+        if object_key is not None:
+            query = query.where(_fact.c.object_key == object_key)
+        closed: list[int] = []
+        for row in (await self._partition.execute(query)).all():
+            start, end = _span(row)
+            if start < at < end:
+                closed.append(await self._remainder(row, start, at))
+                await self._retire([row.id])
+        return tuple(closed)
+
+    # ---- within --------------------------------------------------------------------------------
+
+    async def _rows(
+        self, subjects: Sequence[int], checked: CheckedStatement
+    ) -> Sequence[sa.Row[Any]]:
+        """What bears on a statement, retired or not, in the order of recording."""
+        query = self._partition.rows(_fact).where(
+            _fact.c.subject_id.in_(subjects), _fact.c.predicate == checked.predicate
+        )
+        same = _fact.c.object_key == checked.object_key
+        if checked.cardinality == "many":
+            query = query.where(same)
+        else:
+            query = query.where(_fact.c.retired_at.is_(None) | same)
+        return (await self._partition.execute(query.order_by(_fact.c.id))).all()
+
+    async def _new_row(
+        self,
+        checked: CheckedStatement,
+        subject_id: int,
+        placed: Placement,
+        rows: dict[int, sa.Row[Any]],
+        before: Sequence[int],
+    ) -> int:
+        statement = checked.statement
+        assert placed.start is not None
+        assert placed.end is not None
+        labels = set(statement.taint)
+        if labels:
+            for each in placed.merged:
+                labels.update(_labels(rows[each]))
+        confidences = [statement.confidence, *(rows[each].confidence for each in placed.merged)]
+        return await self._insert(
+            subject_id=subject_id,
+            predicate=checked.predicate,
+            object=checked.object,
+            object_key=checked.object_key,
+            text=in_words(checked.subject, checked.predicate, checked.object),
+            valid_from=_bound(placed.start),
+            valid_to=_bound(placed.end),
+            supersedes_id=before[0] if before else None,
+            confidence=max(confidences),
+            cardinality=checked.cardinality,
+            origin=str(statement.origin),
+            taint=storable_json(listed(labels)),
+        )
+
+    async def _give_way(self, placed: Placement, rows: dict[int, sa.Row[Any]]) -> None:
+        for each, start, end in placed.remains:
+            await self._remainder(rows[each], start, end)
+        await self._retire([*placed.merged, *placed.cut])
+
+    async def _remainder(self, row: sa.Row[Any], start: float, end: float) -> int:
+        """Record what is left of a fact."""
+        number = await self._insert(
+            subject_id=row.subject_id,
+            predicate=row.predicate,
+            object=row.object,
+            object_key=row.object_key,
+            text=row.text,
+            valid_from=_bound(start),
+            valid_to=_bound(end),
+            supersedes_id=row.id,
+            confidence=row.confidence,
+            cardinality=row.cardinality,
+            origin=row.origin,
+            taint=row.taint,
+        )
+        await self._copy_sources(row.id, number)
+        return number
+
+    async def _insert(self, **values: object) -> int:
+        terms = terms_of(str(values["text"]))
+        number = await self._partition.add(
+            _fact,
+            uid=self._new_id(),
+            recorded_at=self._partition.now,
+            terms=" ".join(terms),
+            length=len(terms),
+            **values,
+        )
+        await lexical_index.index(self._partition, Kind.FACT, number, terms)
+        await post(self._partition, self._tasks, Kind.FACT, [number])
+        return number
+
+    async def _retire(self, numbers: Sequence[int]) -> None:
+        if numbers:
+            await self._partition.execute(
+                self._partition.update(_fact)
+                .where(_fact.c.id.in_(list(numbers)))
+                .values(retired_at=self._partition.now)
+            )
+
+    async def _episodes(self, uids: Sequence[str]) -> list[int]:
+        if not uids:
+            return []
+        episode = tables.episode
+        found = await self._partition.execute(
+            self._partition.rows(episode, episode.c.uid, episode.c.id).where(
+                episode.c.uid.in_(list(uids))
+            )
+        )
+        numbers = dict(tuple(row) for row in found)
+        for uid in uids:
+            if uid not in numbers:
+                raise InputError(
+                    "unknown_episode", f"there is no episode {uid!r} in this namespace"
+                )
+        return list(numbers.values())
+
+    async def _add_sources(self, number: int, episodes: Sequence[int]) -> None:
+        if episodes:
+            insert = self._partition.insert(_source).on_conflict_do_nothing(
+                index_elements=["fact_id", "episode_id"]
+            )
+            rows = [{"fact_id": number, "episode_id": each} for each in episodes]
+            await self._partition.execute(insert, rows)
+
+    async def _copy_sources(self, old: int, new: int) -> None:
+        found = await self._partition.execute(
+            self._partition.rows(_source, _source.c.episode_id).where(_source.c.fact_id == old)
+        )
+        await self._add_sources(new, list(found.scalars()))
+
+
+def _span(row: sa.Row[Any]) -> tuple[float, float]:
+    start = -math.inf if row.valid_from is None else row.valid_from
+    return start, math.inf if row.valid_to is None else row.valid_to
+
+
+def _bound(time: float) -> float | None:
+    return None if math.isinf(time) else time
+
+
+def _labels(row: sa.Row[Any]) -> list[str]:
+    return [str(label) for label in json.loads(row.taint)]
+
+
+def _clean_duplicate(
+    live: Sequence[sa.Row[Any]], checked: CheckedStatement, start: float
+) -> int | None:
+    """What a trusted source has said already, needs no untrusted one."""
+    for row in live:
+        begun, ended = _span(row)
+        at = min(checked.end, ended) if start == -math.inf else start
+        if row.taint == "[]" and row.object_key == checked.object_key and begun <= at < ended:
+            return int(row.id)
+    return None

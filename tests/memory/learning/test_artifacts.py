@@ -1,0 +1,164 @@
+"""Artifacts: versions, ranges, limits; and a job of a hundred steps in a bounded context."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treadle.core.errors import InputError
+from treadle.memory.learning import Artifacts, Instructions
+from treadle.memory.learning.artifact import check_name
+from treadle.memory.learning.artifacts import MOST_READ, PART
+from treadle.memory.namespace import Namespace
+from treadle.memory.store import Store
+
+HERE = Namespace("users/kim")
+
+
+async def test_each_write_is_a_version_and_appending_is_none(store: Store) -> None:
+    artifacts = Artifacts(store, most_versions=2)
+    await artifacts.write(HERE, "report.md", "one")
+    await artifacts.write(HERE, "report.md", "two", media_type="text/markdown")
+    grown = await artifacts.append(HERE, "report.md", " and more", taint=frozenset({"web"}))
+    assert (grown.version, grown.size, grown.taint) == (2, 12, {"web"})
+    assert (await artifacts.read(HERE, "report.md")).text == "two and more"
+    assert (await artifacts.read(HERE, "report.md", version=1)).text == "one"
+    await artifacts.write(HERE, "report.md", "three")
+    assert [each.version for each in await artifacts.versions(HERE, "report.md")] == [2, 3]
+    assert [each.name for each in await artifacts.all(HERE, "rep")] == ["report.md"]
+    assert await artifacts.all(HERE, "x") == []
+    assert await artifacts.delete(HERE, "report.md") == 2
+    assert await artifacts.info(HERE, "report.md") is None
+
+
+async def test_parts_hold_whatever_is_appended(store: Store) -> None:
+    artifacts = Artifacts(store)
+    content = bytes(number % 251 for number in range(3 * PART + 17))
+    sizes = (1, PART - 1, 5, PART + 7, 0, len(content))
+    at = 0
+    for size in sizes:
+        await artifacts.append(HERE, "a.bin", content[at : at + size])
+        at = min(len(content), at + size)
+    whole = await artifacts.write(HERE, "b.bin", content)
+    grown = await artifacts.info(HERE, "a.bin")
+    assert grown is not None
+    assert (grown.size, grown.content_hash) == (whole.size, whole.content_hash)
+    for start, length in ((0, 10), (PART - 3, 6), (PART * 2, PART), (-5, 100), (10**9, 5)):
+        part = await artifacts.read(HERE, "a.bin", start=start, length=length)
+        assert part.content == content[start:][:length]
+        assert part.more == (part.end < len(content))
+    assert len((await artifacts.read(HERE, "a.bin")).content) == min(MOST_READ, len(content))
+
+
+async def test_lines(store: Store) -> None:
+    artifacts = Artifacts(store)
+    lines = [f"line {number} é\n" for number in range(1, 20_001)]
+    await artifacts.write(HERE, "log.txt", "".join(lines) + "the end")
+    for first, count in ((1, 3), (9_999, 2), (20_000, 5), (20_001, 1), (30_000, 1), (5, 0)):
+        part = await artifacts.read_lines(HERE, "log.txt", first=first, count=count)
+        assert part.text == "".join([*lines, "the end"][first - 1 : first - 1 + count])
+    assert not (await artifacts.read_lines(HERE, "log.txt", first=20_001)).more
+
+
+async def test_a_character_that_a_range_cuts_is_left_out(store: Store) -> None:
+    artifacts = Artifacts(store)
+    text = "aé織🧵z"
+    await artifacts.write(HERE, "x", text)
+    size = len(text.encode())
+    for start in range(size):
+        for length in range(size + 1):
+            part = await artifacts.read(HERE, "x", start=start, length=length)
+            assert part.text in text
+            assert "\ufffd" not in part.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../x",
+        "a/../b",
+        "/etc/passwd",
+        "a//b",
+        "a\\b",
+        "c:x",
+        "a\nb",
+        " a",
+        "a.",
+        "x" * 201,
+        "a/",
+    ],
+)
+async def test_names_that_are_not_safe(store: Store, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        await Artifacts(store).write(HERE, name, "x")
+    assert caught.value.code == "bad_artifact_name"
+
+
+@given(st.text(max_size=30))
+def test_a_safe_name_stays_where_it_is(name: str) -> None:
+    try:
+        check_name(name)
+    except InputError:
+        return
+    assert not name.startswith("/")
+    assert ".." not in name.split("/")
+
+
+async def test_limits(store: Store) -> None:
+    artifacts = Artifacts(store, most_bytes=10)
+    await artifacts.write(HERE, "x", "0123456789")
+    for action in (artifacts.append(HERE, "x", "!"), artifacts.write(HERE, "x", "0" * 11)):
+        with pytest.raises(InputError) as caught:
+            await action
+        assert caught.value.code == "artifact_too_large"
+    assert (await artifacts.read(HERE, "x")).text == "0123456789"
+    for version in (None, 7):
+        with pytest.raises(InputError) as caught:
+            await artifacts.read(HERE, "x" if version else "y", version=version)
+        assert caught.value.code == "artifact_not_found"
+    with pytest.raises(InputError) as caught:
+        await artifacts.read(Namespace("users/lee"), "x")
+    assert caught.value.code == "artifact_not_found"
+    with pytest.raises(InputError) as caught:
+        await artifacts.write(HERE, "x", "\ud800")
+    assert caught.value.code == "bad_text"
+
+
+async def test_a_job_goes_on_where_its_process_died(store: Store) -> None:
+    jobs = Instructions(store)
+    await jobs.add(HERE, "book", ["one", "two"])
+    await jobs.add(HERE, "book", ["three"], artifacts=["book.md"])
+    first = await jobs.begin(HERE, "book")
+    assert first is not None
+    assert (first.position, first.status) == (1, "running")
+    await jobs.finish(HERE, "book", 1, "written", taint=frozenset({"web"}))
+    assert (await jobs.begin(HERE, "book") or first).position == 2
+    assert await jobs.reopen(HERE, "book") == 1
+    again = await jobs.begin(HERE, "book")
+    assert again is not None
+    assert again.position == 2
+    await jobs.finish(HERE, "book", 2, "no", failed=True)
+    third = await jobs.begin(HERE, "book")
+    assert third is not None
+    assert third.artifacts == ("book.md",)
+    assert await jobs.begin(HERE, "book") is None
+    states = [each.status for each in await jobs.all(HERE, "book")]
+    assert states == ["done", "failed", "running"]
+    with pytest.raises(InputError) as caught:
+        await jobs.finish(HERE, "book", 9, "x")
+    assert caught.value.code == "instruction_not_found"
+
+
+async def test_other_bad_instructions(store: Store) -> None:
+    jobs = Instructions(store)
+    for texts, names, code in (
+        ([""], [], "empty_text"),
+        (["x"], ["../y"], "bad_artifact_name"),
+        (["x"] * 10_001, [], "too_many_instructions"),
+    ):
+        with pytest.raises(InputError) as caught:
+            await jobs.add(HERE, "book", texts, artifacts=names)
+        assert caught.value.code == code
+    assert await jobs.all(HERE, "book") == []
