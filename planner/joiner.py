@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from treadle.core.chat import ChatModel, ChatRequest, Message, ResponseSchema, TextDelta
 from treadle.core.errors import ErrorInfo, ModelError, PlanError
 from treadle.core.events import RepairRequested
+from treadle.core.invalid import reason_of
 from treadle.core.json_value import JsonValue, as_text, compact_json
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines, stream_model
 from treadle.core.program import current_program
@@ -256,10 +257,8 @@ def _read(
         decision = _Decision.model_validate_json(text[begin : end + 1] if begin >= 0 else text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PlanError(
-            "bad_decision", f"{where}: {first['msg']}" if where else first["msg"]
-        ) from None
+        where, reason = ".".join(str(part) for part in first["loc"]), reason_of(first)
+        raise PlanError("bad_decision", f"{where}: {reason}" if where else reason) from None
     if decision.action == "answer":
         if not decision.answer:
             raise PlanError("bad_decision", "the action 'answer' needs a text 'answer'")

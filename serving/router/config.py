@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from treadle.core.errors import ConfigError
+from treadle.core.invalid import reason_of
 from treadle.serving.addresses import api_url
 
 EngineKind: TypeAlias = Literal["stock", "vllm", "dynamo", "sglang", "openai"]
@@ -176,5 +177,5 @@ def checked_config(document: object, source: str) -> RouterConfig:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "config"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError("bad_router_config", f"{source}: {where}: {message}{more}") from error
+        message = f"{source}: {where}: {reason_of(first)}{more}"
+        raise ConfigError("bad_router_config", message) from error

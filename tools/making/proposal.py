@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from treadle.core.chat import ResponseSchema
 from treadle.core.errors import ToolError
+from treadle.core.invalid import reason_of
 from treadle.tools.making.made_tool import Example
 
 MOST_EXAMPLES = 20
@@ -56,7 +57,7 @@ def read_proposal(text: str) -> tuple[str, tuple[Example, ...]]:
         json.dumps([each.model_dump() for each in proposal.examples], allow_nan=False)
     except (ValidationError, ValueError) as error:
         reason = (
-            "; ".join(each["msg"] for each in error.errors(include_input=False)[:3])
+            "; ".join(reason_of(each) for each in error.errors(include_input=False)[:3])
             if isinstance(error, ValidationError)
             else str(error)
         )
