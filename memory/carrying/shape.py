@@ -51,6 +51,11 @@ class Shape:
         return "id" in self.table.c
 
     @property
+    def is_named(self) -> bool:
+        """Whether its rows are known by what they hold, not by what they refer to."""
+        return not any(each in self.references or each in self.items for each in self.identity)
+
+    @property
     def columns(self) -> tuple[sa.Column[object], ...]:
         """Those that are written."""
         hidden = {"id", "namespace_id", *_OWN_BUSINESS.get(self.table.name, ())}
@@ -74,7 +79,6 @@ def _shape(
 _ITEM = {"item_id": "kind"}
 
 SHAPES: tuple[Shape, ...] = (
-    _shape(tables.tombstone, "uid"),
     _shape(tables.entity, "key"),
     _shape(tables.episode, "uid", indexed=Kind.EPISODE, previous_id=tables.episode),
     _shape(
@@ -116,8 +120,11 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(tables.recalled, "fingerprint", items=_ITEM),
     _shape(tables.outbox, "task", "kind", "item_id", items=_ITEM),
+    _shape(tables.tombstone, "uid"),
 )
-"""In an order in which rows come after those that they must refer to."""
+"""In an order in which rows come after those that they must refer to.
+
+Tombstones come last: they keep out what others bring, not what stands in the same file."""
 
 BY_NAME = {shape.table.name: shape for shape in SHAPES}
 

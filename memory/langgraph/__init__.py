@@ -3,5 +3,12 @@
 from treadle.memory.langgraph.checkpointer import TreadleCheckpointer
 from treadle.memory.langgraph.errors import NamespaceError, OperationError
 from treadle.memory.langgraph.langgraph_store import TreadleStore
+from treadle.memory.langgraph.serializer import TrustedSerializer
 
-__all__ = ["NamespaceError", "OperationError", "TreadleCheckpointer", "TreadleStore"]
+__all__ = [
+    "NamespaceError",
+    "OperationError",
+    "TreadleCheckpointer",
+    "TreadleStore",
+    "TrustedSerializer",
+]

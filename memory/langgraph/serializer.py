@@ -30,6 +30,8 @@ _KNOWN = frozenset(
 _METHOD_CALL, _ARRAY, _SNAPSHOT = 3, 6, 7
 """Extension codes of LangGraph's msgpack that name no class which it would make an object of."""
 
+_KINDS = ("null", "bytes", "bytearray", "msgpack")
+
 Name = tuple[str, ...]
 
 
@@ -60,6 +62,9 @@ class TrustedSerializer(JsonPlusSerializer):
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """The object that `dumps_typed` has written."""
         kind, body = data
+        if kind not in _KINDS:
+            # Such as "json" of old versions of LangGraph, and "pickle": we never wrote any.
+            raise NotImplementedError(f"a serialization that is not read: {kind!r:.40}")
         if kind == "msgpack":
             unknown = classes_in(body) - self._trusted
             for each in unknown:

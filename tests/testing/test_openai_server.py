@@ -64,7 +64,7 @@ def test_a_request_that_is_no_object_is_refused(body: str) -> None:
 
 def test_other_paths_do_not_exist() -> None:
     with ScriptedOpenAIServer(["Hi."]) as server:
-        assert post(server, path="/embeddings")[0] == 404
+        assert post(server, path="/rerank")[0] == 404
 
 
 def test_a_script_that_has_ended_says_so() -> None:

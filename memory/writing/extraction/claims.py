@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from treadle.memory.writing.extraction.dates import stated_start
-from treadle.memory.writing.extraction.found import Claim
+from treadle.memory.writing.extraction.found import Claim, How
 from treadle.memory.writing.extraction.mentions import NAME, trimmed
 
 _KIN = (
@@ -176,7 +176,7 @@ def _held(
 ) -> Iterator[Claim]:
     if predicate == "lived_in":
         # "I have lived in Rome since 2015" holds; "I lived in Rome" is over.
-        how = "holds" if lasting and start is not None else "once"
+        how: How = "holds" if lasting and start is not None else "once"
         for obj in _object(match["rest"], "lives_in"):
             yield Claim(
                 subject, "lives_in", obj, "holds" if how == "holds" else "once", start, lasting
@@ -226,6 +226,8 @@ def _object(rest: str, predicate: str) -> list[str]:
         parts = [_NOW_AND_AFTER.split(part, maxsplit=1)[0] for part in parts]
     else:
         parts = [_NOW_AND_AFTER.split(rest, maxsplit=1)[0]]
+        if predicate.endswith("works_at"):
+            parts = [parts[0].split(" as ", 1)[0]]
     kept = []
     for part in parts:
         plain = _ARTICLE.sub("", part.strip(" \t.,;:!\"“”'()"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+How = Literal["holds", "ended", "once", "corrects"]
+
 
 @dataclass(frozen=True, slots=True)
 class Mentioned:
@@ -27,7 +29,7 @@ class Claim:
     subject: str
     predicate: str
     object: str
-    how: Literal["holds", "ended", "once", "corrects"] = "holds"
+    how: How = "holds"
     start: float | None = None
     lasting: bool = False
 

@@ -19,7 +19,7 @@ _TITLE = re.compile(r"\"([^\"\n]{2,80})\"|“([^”\n]{2,80})”|‘([^’\n]{4,
 
 NO_NAMES = frozenset(
     """
-    a about after also although an and any are as at because before but can could dear did do does
+    a about after also although an and any are as at because before but call can could dear did do does
     each even every few first for from good great had has have hello her here hers hey hi his how i
     if in is it its just last let look many maybe me might more most mr mrs ms much my never next no
     none nor not now of oh ok okay on once one only or other our ours people perhaps please really

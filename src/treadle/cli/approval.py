@@ -35,7 +35,7 @@ def ask_at_terminal(
                 # What was typed before the question appeared does not answer it.
                 forget_typed()
                 question = "Run them?" if len(request.calls) > 1 else "Run it?"
-                return await decided(request.calls, question, _read, print_note) or {}
+                return await decided(request.calls, question, read_line, print_note) or {}
             except asyncio.CancelledError:
                 print_note("")
                 raise
@@ -45,7 +45,7 @@ def ask_at_terminal(
     return approve
 
 
-async def _read(prompt: str) -> str | None:
+async def read_line(prompt: str) -> str | None:
     """A line of the terminal; None at its end."""
     sys.stderr.write(prompt)
     sys.stderr.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.base import WRITES_IDX_MAP, CheckpointTuple
 from tests.core.database.old import change, rows
 from tests.memory.langgraph.conftest import SECONDS, at, keep, made
 
@@ -21,6 +21,14 @@ def code(call: Any) -> str:
     with pytest.raises(TreadleError) as caught:
         call()
     return caught.value.code
+
+
+def steps(found: CheckpointTuple) -> Any:
+    return found.metadata.get("step")
+
+
+def threads(found: CheckpointTuple) -> Any:
+    return found.config.get("configurable", {}).get("thread_id")
 
 
 def test_no_tenant_sees_anothers_threads(database_url: str) -> None:
@@ -88,10 +96,10 @@ def test_listing_is_bounded_ordered_and_paged(saver: TreadleCheckpointer) -> Non
     config = at()
     for step in range(120):
         config = keep(saver, config, step, n=step)
-    assert [each.metadata["step"] for each in saver.list(at())] == list(range(119, -1, -1))
+    assert [steps(each) for each in saver.list(at())] == list(range(119, -1, -1))
     some = list(saver.list(at(), filter={"source": "loop"}, limit=3))
-    assert [each.metadata["step"] for each in some] == [119, 118, 117]
-    assert [each.metadata["step"] for each in saver.list(at(), filter={"step": 7})] == [7]
+    assert [steps(each) for each in some] == [119, 118, 117]
+    assert [steps(each) for each in saver.list(at(), filter={"step": 7})] == [7]
     assert len(list(saver.list(at(), limit=10**30))) == 120
     assert list(saver.list(at(), limit=0)) == []
 
@@ -195,7 +203,7 @@ def test_deleting_leaves_no_values_behind(saver: TreadleCheckpointer, database_u
     for step in range(4):
         checkpoint = made(step, n=step, kept="same")
         checkpoint["channel_versions"] = {"n": step + 1, "kept": 1}
-        new = {"n": step + 1, **({"kept": 1} if step == 0 else {})}
+        new: Any = {"n": step + 1, **({"kept": 1} if step == 0 else {})}
         config = saver.put(config, checkpoint, {"run_id": f"r{step}"}, new)
         saver.put_writes(config, [("n", step)], "task")
     saver.delete_for_runs(["r0", "r1"])
@@ -221,7 +229,7 @@ def test_threads_that_rest_are_swept(saver: TreadleCheckpointer, clock: FakeCloc
     clock.advance(3_600)
     keep(saver, at("goes on"), 1, n=2)
     assert saver.sweep_idle(1_800) == 1
-    assert {each.config["configurable"]["thread_id"] for each in saver.list(None)} == {"goes on"}
+    assert {threads(each) for each in saver.list(None)} == {"goes on"}
     assert len(list(saver.list(None))) == 2
 
 

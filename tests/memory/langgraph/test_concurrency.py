@@ -35,23 +35,25 @@ def work(url: str, worker: int) -> None:
             assert found.checkpoint["channel_values"] == {"n": number}
 
 
-def check(url: str) -> None:
+def check(url: str, workers: int = WORKERS) -> None:
     with TreadleStore(url) as store, TreadleCheckpointer(url) as saver:
-        assert len(store.search(("all",), limit=10_000)) == WORKERS * TIMES + 1
-        assert len(list(saver.list(None))) == WORKERS * TIMES
+        assert len(store.search(("all",), limit=10_000)) == workers * TIMES + 1
+        assert len(list(saver.list(None))) == workers * TIMES
 
 
 @pytest.mark.timeout(120)
 def test_processes_share_a_database(database_url: str) -> None:
+    # A server has its own way with writers; on a file it is ours that counts.
+    count = WORKERS if database_url.startswith("sqlite") else 3
     workers = [
-        _processes.Process(target=work, args=(database_url, number)) for number in range(WORKERS)
+        _processes.Process(target=work, args=(database_url, number)) for number in range(count)
     ]
     for each in workers:
         each.start()
     for each in workers:
         each.join(100)
-    assert [each.exitcode for each in workers] == [0] * WORKERS
-    check(database_url)
+    assert [each.exitcode for each in workers] == [0] * count
+    check(database_url, count)
 
 
 @pytest.mark.timeout(60)
@@ -90,6 +92,7 @@ def test_event_loops_in_threads_share_an_object(database_url: str) -> None:
         assert len(store.search(("all",), limit=10_000)) == WORKERS * TIMES
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_connections_of_its_own(database_url: str) -> None:
     with TreadleStore(database_url) as store:

@@ -6,6 +6,7 @@ import asyncio
 import operator
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pytest
@@ -156,8 +157,12 @@ async def test_the_same_async(saver: TreadleCheckpointer) -> None:
     assert history[0].values == final
 
 
-def appended(old: list[str], writes: list[list[str]]) -> list[str]:
+def appended(old: Any, writes: Sequence[Any]) -> Any:
     return [*old, *(each for write in writes for each in write)]
+
+
+def say(state: Any) -> dict[str, list[str]]:
+    return {"log": [f"said {len(state['log'])}"]}
 
 
 class Growing(TypedDict):
@@ -166,7 +171,7 @@ class Growing(TypedDict):
 
 def growing(saver: Any) -> Any:
     graph: StateGraph[Growing] = StateGraph(Growing)
-    graph.add_node("say", lambda state: {"log": [f"said {len(state['log'])}"]})
+    graph.add_node("say", say)
     graph.add_edge(START, "say")
     graph.add_edge("say", END)
     return graph.compile(checkpointer=saver)
@@ -176,6 +181,7 @@ def growing(saver: Any) -> Any:
 def test_channels_of_differences_survive_pruning(saver: TreadleCheckpointer) -> None:
     config: Any = {"configurable": {"thread_id": "t"}}
     ours, theirs = growing(saver), growing(InMemorySaver())
+    expected: Any = None
     for turn in range(7):
         for graph in (ours, theirs):
             graph.invoke({"log": [f"asked {turn}"]}, config)

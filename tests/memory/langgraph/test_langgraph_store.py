@@ -316,7 +316,8 @@ async def aembed(texts: Any) -> list[list[float]]:
 
 
 def indexed(url: str, embedding: Any = embed, **more: Any) -> TreadleStore:
-    return TreadleStore(url, index={"dims": 2, "embed": embedding, "fields": ["text"], **more})
+    index: Any = {"dims": 2, "embed": embedding, "fields": ["text"], **more}
+    return TreadleStore(url, index=index)
 
 
 def test_the_nearest_come_first(database_url: str) -> None:

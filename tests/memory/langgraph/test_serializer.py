@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import ormsgpack
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from pydantic import BaseModel
-from tests.core.database.old import change
+from tests.core.database.old import change, rows
 from tests.memory.langgraph.conftest import at, keep
 
 from treadle.core.errors import RunError
@@ -117,11 +118,47 @@ def test_a_planted_checkpoint_is_refused_by_name(
     with pytest.raises(RunError) as caught:
         saver.get_tuple(at())
     assert caught.value.code == "checkpoint_type_refused"
-    change(database_url, "update checkpoint_value set kind = 'pickle'")
-    with pytest.raises(RunError) as caught:
-        saver.get_tuple(at())
-    assert caught.value.code == "checkpoint_damaged"
+    for kind in ("pickle", "json", "other"):
+        change(database_url, f"update checkpoint_value set kind = '{kind}'")
+        with pytest.raises(RunError) as caught:
+            saver.get_tuple(at())
+        assert caught.value.code == "checkpoint_damaged"
     assert not trace.exists()
+
+
+class Xor:
+    """A cipher that is none."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def encrypt(self, plaintext: bytes) -> tuple[str, bytes]:
+        return "xor", bytes(each ^ self.key for each in plaintext)
+
+    def decrypt(self, ciphername: str, ciphertext: bytes) -> bytes:
+        return bytes(each ^ self.key for each in ciphertext)
+
+
+def test_a_serializer_of_ones_own_is_used(database_url: str) -> None:
+    with TreadleCheckpointer(
+        database_url, serde=EncryptedSerializer(Xor(7), TrustedSerializer())
+    ) as saver:
+        keep(saver, at(), secret="a canary")
+        found = saver.get_tuple(at())
+        assert found is not None
+        assert found.checkpoint["channel_values"] == {"secret": "a canary"}
+    assert b"canary" not in b"".join(
+        bytes(body)
+        for (body,) in rows(database_url, "select body from checkpoint_value")  # type: ignore[arg-type]
+    )
+    with (
+        TreadleCheckpointer(
+            database_url, serde=EncryptedSerializer(Xor(8), TrustedSerializer())
+        ) as other,
+        pytest.raises(RunError) as caught,
+    ):
+        other.get_tuple(at())
+    assert caught.value.code == "checkpoint_damaged"
 
 
 @pytest.mark.parametrize("value", OWN, ids=lambda value: type(value).__name__)

@@ -59,6 +59,11 @@ async def test_lines(store: Store) -> None:
         part = await artifacts.read_lines(HERE, "log.txt", first=first, count=count)
         assert part.text == "".join([*lines, "the end"][first - 1 : first - 1 + count])
     assert not (await artifacts.read_lines(HERE, "log.txt", first=20_001)).more
+    for count in (0, 1, 2, 500):
+        last = await artifacts.read_last_lines(HERE, "log.txt", count=count)
+        assert last.text == "".join([*lines, "the end"][20_001 - count :])
+    await artifacts.append(HERE, "log.txt", "\n")
+    assert (await artifacts.read_last_lines(HERE, "log.txt", count=1)).text == "the end\n"
 
 
 async def test_a_character_that_a_range_cuts_is_left_out(store: Store) -> None:
@@ -71,6 +76,36 @@ async def test_a_character_that_a_range_cuts_is_left_out(store: Store) -> None:
             part = await artifacts.read(HERE, "x", start=start, length=length)
             assert part.text in text
             assert "\ufffd" not in part.text
+
+
+async def test_a_change_is_taken_back(store: Store) -> None:
+    artifacts = Artifacts(store)
+    for size in (10, PART, PART + 10):
+        before = await artifacts.append(HERE, "x", "a" * size)
+        after = await artifacts.append(HERE, "x", "b" * PART)
+        await artifacts.cut(HERE, after, before.size)
+        restored = await artifacts.info(HERE, "x")
+        assert restored is not None
+        assert (restored.size, restored.content_hash) == (before.size, before.content_hash)
+    written = await artifacts.write(HERE, "x", "new")
+    await artifacts.cut(HERE, written, 0)
+    assert [each.version for each in await artifacts.versions(HERE, "x")] == [1]
+    with pytest.raises(InputError) as caught:
+        await artifacts.cut(HERE, written, 0)
+    assert caught.value.code == "artifact_changed"
+
+
+async def test_a_call_that_is_made_again_is_done_once(store: Store) -> None:
+    artifacts = Artifacts(store)
+    for _ in range(3):
+        await artifacts.append(HERE, "x", "one ", key="run/step/1")
+    for _ in range(3):
+        await artifacts.append(HERE, "x", "two", key="run/step/2")
+    await artifacts.append(HERE, "x", "!")
+    assert (await artifacts.read(HERE, "x")).text == "one two!"
+    for _ in range(2):
+        made = await artifacts.write(HERE, "x", "new", key="run/step/3")
+        assert made.version == 2
 
 
 @pytest.mark.parametrize(
