@@ -17,6 +17,7 @@ from treadle.agents.runs.pipeline import Pipeline
 from treadle.agents.runs.planning import plan_alone
 from treadle.agents.runs.recorded import Origin
 from treadle.agents.runs.recorded_runs import RecordedRuns
+from treadle.agents.runs.run_memory import Remembers, RunMemory
 from treadle.agents.runs.run_stream import RunStream
 from treadle.agents.runs.settled import settle
 from treadle.agents.runs.tracing import Tracing
@@ -77,6 +78,9 @@ class Runtime(RecordedRuns):
     secrets: knows the values of secrets that tools name in their `scopes`; the environment by
         default. See `treadle.tools.secrets`.
     dry_run: whether nothing is to be changed: tools with effects are played by their mocks.
+    memory: a `treadle.memory.Memory`, which its owner closes after this. Before a task is planned
+        it is asked what bears on it; a plan that has worked for the same is used again; what runs
+        teach goes there, off their way.
 
     Raises ConfigError for what cannot be used. Nothing is contacted before the first run.
     """
@@ -103,6 +107,7 @@ class Runtime(RecordedRuns):
         capture_content: bool = False,
         secrets: SecretProvider | None = None,
         dry_run: bool = False,
+        memory: Remembers | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
         new_id: Callable[[], str] = new_run_id,
@@ -144,6 +149,7 @@ class Runtime(RecordedRuns):
             max_repairs=max_repairs,
             undo_on_failure=undo_on_failure,
             shown=shown,
+            memory=None if memory is None else RunMemory(memory),
         )
         self._clock = clock or SystemClock()
         self._caller = ToolCaller(self._clock)
@@ -219,6 +225,8 @@ class Runtime(RecordedRuns):
             return await self.run(task, **options)
         finally:
             await self._opening.ends.settle(_END_GRACE)
+            if self._settled.memory is not None:
+                await self._settled.memory.settle()
             await self._journals.close_here()
 
     def stream(
@@ -324,6 +332,8 @@ class Runtime(RecordedRuns):
             await run.ended()
         await self._caller.close()
         await self._opening.ends.settle()
+        if self._settled.memory is not None:
+            await self._settled.memory.settle()
         await self._journals.close_here()
         await self.model.aclose()
         if self._tracing is not None:

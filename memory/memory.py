@@ -42,8 +42,8 @@ class Memory:
     """A persistent memory in one database; safe to share between tasks of one event loop.
 
     `async with Memory(...)` works out in the background what follows from what is remembered:
-    vectors, facts, summaries. Without the block nothing does until `work` is called, by this process
-    or another: it is all in the outbox.
+    vectors, facts, summaries. Without the block that waits, in the outbox, until this process or
+    another calls `work`.
 
     database: "sqlite:///path", "postgresql://...", or a Database, which its owner closes.
     namespace: the one that is meant where a call names none.
@@ -51,7 +51,7 @@ class Memory:
     model: proposes facts, lessons and summaries; without one rules alone do. It never decides.
     purges: other places that `forget` has to look through, such as the journal.
 
-    Raises ConfigError for what cannot be used. Nothing is contacted or opened before the first call.
+    Raises ConfigError for what cannot be used. Nothing is opened before the first call.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from treadle.agents.output_type import adapter_for
 from treadle.agents.runs.answering import typed_answer
 from treadle.agents.runs.ending import recorded_as, status_of, stop, usage_of
+from treadle.agents.runs.lived import run_record
 from treadle.agents.runs.observing import observations
 from treadle.agents.runs.patching import Patching
 from treadle.agents.runs.planning import Planning, joiner_of
@@ -23,6 +24,7 @@ from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
+    MemoryRecalled,
     Payload,
     PlanningStarted,
     RunFinished,
@@ -255,9 +257,19 @@ class Pipeline:
         self.result = RunResult.from_events(self.log.events, self._output, self._plan)
         self._scope.ends.tell(self._program)
         await self._recorded.end(ended)
+        self._learn()
         if self._recorded.error is not None and self._error is None:
             # The last moment could not be kept: whoever waits for the result is to know.
             raise self._recorded.error
+
+    def _learn(self) -> None:
+        """Let memory learn from the run; nobody waits for it."""
+        memory = self._settled.memory
+        if memory is None or self._scope.dry_run:
+            return
+        record = run_record(self.log.events, self._plan)
+        if record is not None:
+            memory.learn(record)
 
     def set_history(self, history: Sequence[Message]) -> None:
         """The conversation before the task; only before `plan`."""
@@ -318,7 +330,7 @@ class Pipeline:
             for step_id in history.steps:
                 self.log.append(StepDropped(step_id=step_id))
             await self._recorded.listen(self)
-            await self._make_plan(self._task)
+            await self._make_plan(self._task, history.recalled)
             return
         await self._continue(history, history.plan)
 
@@ -340,8 +352,10 @@ class Pipeline:
         if self._stage is not None and not self._executing:
             self._stage.cancel()
 
-    async def _make_plan(self, task: str | Plan) -> None:
-        self._plan = await self._planning.make(task, self._history)
+    async def _make_plan(self, task: str | Plan, earlier: MemoryRecalled | None = None) -> None:
+        remembered = await self._planning.recall(task, self._history, earlier)
+        self._tainted.recalled(remembered.labels)
+        self._plan = await self._planning.make(task, self._history, remembered)
         self._announce(self._plan)
         self._seal(self._plan)
 

@@ -14,6 +14,7 @@ from treadle.core.events import MemoryRecalled, Payload
 from treadle.core.json_value import JsonValue
 from treadle.core.remembered import remembered_text
 from treadle.core.taint import CLEAN, Labels, listed
+from treadle.planner.plan import Plan
 from treadle.tools import ToolRegistry
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ class Remembered:
     """What memory has on a task.
 
     event: what is recorded of it, and what the planner is shown.
-    reuse: a plan that needs no planner.
+    reuse: a plan that needs no planner. plan: the same, checked against the tools.
     """
 
     event: MemoryRecalled
     reuse: Reuse | None = None
+    plan: Plan | None = None
 
     @property
     def labels(self) -> Labels:
-        """The untrusted sources of what the planner is shown."""
+        """The untrusted sources of what the planner is shown, or of what made the plan."""
         return frozenset(self.event.taint)
 
     @property
@@ -93,6 +95,9 @@ class Remembered:
         """What the planner is shown; empty where there is nothing, or where it was erased since."""
         shown = self.event.text
         return "" if shown is None or shown.erased else str(shown.value)
+
+
+NOTHING = Remembered(MemoryRecalled())
 
 
 class RunMemory:
@@ -134,6 +139,7 @@ class RunMemory:
         task = loop.create_task(_bounded(self._distil(record), record.run_id))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
+        task.add_done_callback(_told)
 
     async def settle(self, seconds: float = DISTIL_SECONDS) -> None:
         """Wait for what is being learned in this event loop, at most `seconds`; end the rest."""
@@ -157,11 +163,20 @@ class RunMemory:
             memory.namespace, task, lambda name: _fingerprint(tools, name)
         )
         if isinstance(match, Reuse) and alone:
-            return Remembered(MemoryRecalled(), match)
+            return Remembered(MemoryRecalled(taint=listed(match.taint)), match)
         found = await memory.concepts.find(memory.namespace, task, CONCEPTS)
         recalled = await memory.recall(task, HITS, budget_tokens=MOST_CHARACTERS // 8)
+        if isinstance(match, Reuse):
+            match = Example((match.procedure,))
         example = match if isinstance(match, Example) else None
         return Remembered(_recalled(recalled, found, example))
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """A bug is not to pass unseen, though nobody waits for it."""
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        _log.error("learning from a run failed: an error of Treadle's", exc_info=failure)
 
 
 async def _bounded(work: Awaitable[None], run_id: str) -> None:

@@ -21,7 +21,7 @@ class RunTaint:
 
     def __init__(self, taints: Taints, around: CallTaint | None, known: PlanLabels) -> None:
         self.run: Labels = CLEAN
-        """Of the task and the history."""
+        """Of the task, the history, and what memory had on it."""
         self._taints = taints
         self._around = around
         self._known = known
@@ -41,13 +41,18 @@ class RunTaint:
         else:
             self.run = labels_of(history) | self._known.of(task)
         if forked is not None and forked.started is not None:
-            self.run |= frozenset(forked.started.taint)
+            self.run |= frozenset(forked.started.taint) | forked.remembered
         self._taints.write(self.run)
 
     def go_on(self, history: History) -> None:
         """A run goes on where an earlier process has left it."""
         if history.started is not None:
-            self.run = frozenset(history.started.taint)
+            self.run = frozenset(history.started.taint) | history.remembered
+        self._taints.write(self.run)
+
+    def recalled(self, labels: Labels) -> None:
+        """Whoever writes the plan is shown what memory has, or has written it before."""
+        self.run |= labels
         self._taints.write(self.run)
 
     def written(self, history: History) -> None:

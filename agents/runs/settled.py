@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from treadle.agents.runs.plan_labels import PlanLabels
+from treadle.agents.runs.run_memory import RunMemory
 from treadle.core.chat import ChatModel
 from treadle.core.model_call import DEFAULT_DEADLINES, ModelDeadlines
 from treadle.core.settings import Settings
@@ -29,6 +30,7 @@ class Settled:
     undo_on_failure: bool = False
     shown: ShownTools = field(default_factory=ShownTools)
     plan_labels: PlanLabels = field(default_factory=PlanLabels)
+    memory: RunMemory | None = None
 
 
 def settle(
@@ -42,6 +44,7 @@ def settle(
     max_repairs: int,
     undo_on_failure: bool,
     shown: ShownTools,
+    memory: RunMemory | None = None,
 ) -> Settled:
     """What a Runtime was told, and where it was told nothing, what is configured.
 
@@ -59,4 +62,5 @@ def settle(
         max_repairs=max_repairs,
         undo_on_failure=undo_on_failure,
         shown=shown,
+        memory=memory,
     )

@@ -154,7 +154,9 @@ class Arrival:
 
     async def _resolved(self, shape: Shape, rows: Sequence[Row]) -> list[Row]:
         """The rows with numbers in place of names; without those that hang off erased ones."""
-        for column, target in shape.references.items():
+        # Entities last: one that was forgotten is let in only by rows that stay.
+        ordered = sorted(shape.references.items(), key=lambda each: each[1] is tables.entity)
+        for column, target in ordered:
             names = {values[column] for _, values in rows if values[column] is not None}
             numbers = await self._numbers(target, names)
             rows = [self._referring(shape, column, numbers, row) for row in rows]

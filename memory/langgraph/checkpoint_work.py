@@ -149,13 +149,13 @@ def copying(source: str, target: str) -> RowsWork[None]:
 def pruning(codec: CheckpointCodec, thread_ids: Sequence[str], strategy: str) -> RowsWork[None]:
     """Delete all but the latest of each namespace and what it needs, or all.
 
-    Raises InputError (`bad_strategy`).
+    Raises InputError (`bad_operation`).
     """
     if strategy == "delete":
         return deleting(thread_ids)
     if strategy != "keep_latest":
         raise InputError(
-            "bad_strategy", f"prune knows 'keep_latest' and 'delete', not {strategy!r:.40}"
+            "bad_operation", f"prune knows 'keep_latest' and 'delete', not {strategy!r:.40}"
         )
     names = [thread_name(each) for each in thread_ids]
 

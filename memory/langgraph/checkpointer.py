@@ -264,7 +264,7 @@ class TreadleCheckpointer(BaseCheckpointSaver[str]):
         """Delete all but the latest checkpoint of each namespace, or ("delete") all.
 
         What a DeltaChannel of the latest is made from stays as well. Raises InputError
-        (`bad_strategy`).
+        (`bad_operation`).
         """
         self._write(pruning(self._codec, thread_ids, strategy))
 

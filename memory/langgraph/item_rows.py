@@ -19,8 +19,8 @@ from treadle.memory.langgraph.tables import store_item, store_vector
 from treadle.memory.langgraph.vectors import cosines
 
 _MOST_KEYS = 400
-_AT_A_TIME = 64
-"""Items that are looked at before more are read: they may be large."""
+_AT_FIRST, _AT_A_TIME = 64, 1_024
+"""Items that are looked at before more are read: they may be large, and the first may do."""
 
 _VECTORS_AT_A_TIME = 2_000
 
@@ -105,7 +105,7 @@ class ItemRows:
             found = await self._connection.execute(query.limit(limit).offset(offset))
             return [_row(each) for each in found]
         rows: list[ItemRow] = []
-        for some in _in_parts(await self._ids(prefix) if limit else [], _AT_A_TIME):
+        for some in _in_growing_parts(await self._ids(prefix) if limit else []):
             rows += [row for row in await self._by_ids(some) if _passes(row, wanted)]
             if len(rows) >= offset + limit:
                 break
@@ -126,7 +126,7 @@ class ItemRows:
         """
         candidates = await self._ids(prefix)
         if wanted:
-            parts = _in_parts(candidates, _AT_A_TIME)
+            parts = _in_growing_parts(candidates)
             candidates = [
                 row.item_id
                 for some in parts
@@ -280,3 +280,10 @@ def _passes(row: ItemRow, wanted: Mapping[str, Any]) -> bool:
 
 def _in_parts(items: Sequence[Any], size: int = _MOST_KEYS) -> Iterable[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _in_growing_parts(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    start, size = 0, _AT_FIRST
+    while start < len(items):
+        yield items[start : start + size]
+        start, size = start + size, min(2 * size, _AT_A_TIME)

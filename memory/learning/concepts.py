@@ -31,8 +31,8 @@ from treadle.memory.learning.words import (
 )
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
+from treadle.memory.text import terms as analysis
 from treadle.memory.times import moment
-from treadle.memory.writing.analysis import terms_of
 
 MOST_NAME = 200
 MOST_BODY = 4_000
@@ -50,7 +50,7 @@ class Concepts:
     terms: what turns a text into the terms that it is found by.
     """
 
-    def __init__(self, store: Store, terms: Callable[[str], Sequence[str]] = terms_of) -> None:
+    def __init__(self, store: Store, terms: Callable[[str], Sequence[str]] = analysis) -> None:
         self._store = store
         self._terms = terms
 

@@ -11,7 +11,7 @@ of TPTU-v2 (arXiv 2311.11315).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from treadle.memory.learning.procedure import (
 )
 from treadle.memory.learning.template import (
     Unbindable,
+    Values,
     Wire,
     bound,
     dates_beside,
@@ -48,8 +49,8 @@ from treadle.memory.learning.words import (
 )
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
+from treadle.memory.text import terms as analysis
 from treadle.memory.times import moment
-from treadle.memory.writing.analysis import terms_of
 
 MOST_TASK = 4_000
 """Characters of a task whose plan is kept."""
@@ -73,7 +74,7 @@ class Procedures:
     terms: what turns a text into the terms that it is found by.
     """
 
-    def __init__(self, store: Store, terms: Callable[[str], Sequence[str]] = terms_of) -> None:
+    def __init__(self, store: Store, terms: Callable[[str], Sequence[str]] = analysis) -> None:
         self._store = store
         self._terms = terms
 
@@ -279,17 +280,10 @@ def _keepable(task: str, plan: Wire) -> bool:
     )
 
 
-def _values(procedure: Procedure, words: Wording) -> Mapping[str, tuple[Slot, str]]:
-    """What the values of the procedure's own task become for another one.
-
-    Raises Unbindable where one value of its task would have to become two.
-    """
-    values: dict[str, tuple[Slot, str]] = {}
-    for known, slot in zip(procedure.parameters, words.slots, strict=True):
-        old = known.slot.value
-        if values.setdefault(old, (known.slot, slot.value))[1] != slot.value:
-            raise Unbindable
-    return values
+def _values(procedure: Procedure, words: Wording) -> Values:
+    """What the values of the procedure's own task become for another one. Raises Unbindable."""
+    pairs = zip(procedure.parameters, words.slots, strict=True)
+    return Values((known.slot, slot.value) for known, slot in pairs)
 
 
 def _same_plan(procedure: Procedure, words: Wording, plan: Wire) -> bool:
@@ -299,8 +293,7 @@ def _same_plan(procedure: Procedure, words: Wording, plan: Wire) -> bool:
         made, used = bound(procedure.template, values)
     except Unbindable:
         return False
-    changed = {old for old, (_, new) in values.items() if old != new}
-    return changed <= used and identity(made) == identity(plan)
+    return values.explained(used) and identity(made) == identity(plan)
 
 
 def _best(

@@ -18,6 +18,8 @@ Wire = dict[str, JsonValue]
 """A plan in its wire form."""
 
 _REFERENCE = re.compile(r"(\$+\{(?:[^{}'\"]|'[^']*'|\"[^\"]*\")*\})")
+_NOT_WORD = re.compile(r"\W+")
+_LEAST_FORM = 3  # characters of a form: shorter ones are met by chance
 _PLAIN = re.compile(r"[\w .,:/@+%#=&?-]*")
 _STEP_REFERENCE = re.compile(r"(?<!\$)((?:\$\$)*\$\{)([A-Za-z_][A-Za-z0-9_-]*)")
 _DATE_LIKE = re.compile(r"(?<!\d)(?:(?:19|20)\d{2}(?:-\d{2}){0,2}|\d{10})(?!\d)")
@@ -27,6 +29,35 @@ class Unbindable(Exception):
     """The template cannot take these values; there is no plan for them."""
 
 
+class Values:
+    """What the values of one task become for another one.
+
+    pairs: each literal of the first, and the value that it has in the second.
+
+    Raises Unbindable where one value would have to become two.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[Slot, str]]) -> None:
+        self.new: dict[str, tuple[Slot, str | None]] = {}
+        """By the old value, in each of its forms, the new one; None where it could be two."""
+        self._changed: dict[str, set[str]] = {}
+        whole: dict[str, str] = {}
+        for slot, value in pairs:
+            if whole.setdefault(slot.value, value) != value:
+                raise Unbindable
+            for old, new in zip(forms(slot, slot.value), forms(slot, value), strict=True):
+                if old != slot.value and len(old) < _LEAST_FORM:
+                    continue
+                known = self.new.get(old, (slot, new))
+                self.new[old] = slot, new if known[1] == new else None
+                if slot.value != value:
+                    self._changed.setdefault(slot.value, set()).add(old)
+
+    def explained(self, used: frozenset[str]) -> bool:
+        """Whether each value that differs stands in the plan, in some form."""
+        return all(not used.isdisjoint(each) for each in self._changed.values())
+
+
 @dataclass
 class _Binding:
     """Puts new values in the place of old ones, all at once: values may change places.
@@ -34,7 +65,7 @@ class _Binding:
     used: the old values that were met.
     """
 
-    values: Mapping[str, tuple[Slot, str]]
+    values: Mapping[str, tuple[Slot, str | None]]
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -57,10 +88,10 @@ class _Binding:
 
     def _number(self, value: int | float) -> int | float:
         written = repr(value)
-        slot, new = self.values.get(written, (None, ""))
+        slot, _ = self.values.get(written, (None, None))
         if slot is None or not slot.is_number:
             return value
-        self.used.add(written)
+        new = self._new(written)
         try:
             made = int(new) if isinstance(value, int) else float(new)
         except ValueError:
@@ -71,8 +102,7 @@ class _Binding:
 
     def _text(self, text: str, *, condition: bool) -> str:
         if not condition and text in self.values:
-            self.used.add(text)
-            return _harmless(self.values[text][1])
+            return _harmless(self._new(text))
         parts = _REFERENCE.split(text)
         return "".join(
             part if number % 2 else self._wanted.sub(lambda met: self._put(met[0], condition), part)
@@ -80,24 +110,39 @@ class _Binding:
         )
 
     def _put(self, old: str, condition: bool) -> str:
-        slot, new = self.values[old]
-        self.used.add(old)
+        slot, new = self.values[old][0], self._new(old)
         if new == old:
             return new
         # Within a longer text (code, a query, a condition) quotes and brackets have a meaning.
-        if (condition and not slot.is_number) or not _PLAIN.fullmatch(new):
+        if (condition and not slot.is_number) or not _PLAIN.fullmatch(new) or "--" in new:
             raise Unbindable
         return new
 
+    def _new(self, old: str) -> str:
+        new = self.values[old][1]
+        if new is None:
+            raise Unbindable
+        self.used.add(old)
+        return new
 
-def bound(template: Wire, values: Mapping[str, tuple[Slot, str]]) -> tuple[Wire, frozenset[str]]:
+
+def forms(slot: Slot, value: str) -> tuple[str, ...]:
+    """How `value`, of the kind of `slot`, may stand in a plan: as it is, and of a path also without
+    its extension, without its folders, without both, and as a name of a table or a variable.
+    """
+    if not slot.kind.startswith("path:"):
+        return (value,)
+    folders, slash, name = value.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return value, f"{folders}{slash}{stem}", name, stem, _NOT_WORD.sub("_", stem)
+
+
+def bound(template: Wire, values: Values) -> tuple[Wire, frozenset[str]]:
     """The plan for other values, and which of the old ones stand in the template.
-
-    values: by the old value, its slot and the new value.
 
     Raises Unbindable.
     """
-    binding = _Binding(values)
+    binding = _Binding(values.new)
     plan: Wire = dict(template)
     steps = cast("Sequence[Wire]", template.get("steps", []))
     plan["steps"] = [_step(step, binding) for step in steps]

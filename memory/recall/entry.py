@@ -48,7 +48,6 @@ class Signs:
     has_time: bool
     has_number: bool
     has_name: bool
-    has_reason: bool
 
     @classmethod
     def of(cls, text: str) -> Signs:
@@ -62,7 +61,6 @@ class Signs:
             has_time=_TIME.search(text) is not None,
             has_number=_NUMBER.search(text) is not None,
             has_name=_NAME.search(text) is not None,
-            has_reason=_REASON.search(text) is not None,
         )
 
 
@@ -101,4 +99,3 @@ _NUMBER = re.compile(
 )
 # A capital within a sentence, or a title in quotes.
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+|\"")
-_REASON = re.compile(r"\b(?:because|since|'?cause|so that|wanted|reason)\b", re.IGNORECASE)

@@ -24,13 +24,13 @@ _DAY = 86_400.0
 _LONG_INTERVAL = 100 * _DAY
 
 NAMES: tuple[str, ...] = (
-    "turn", "before", "after", "before2", "after2", "pair", "answered", "window",
-    "covered", "covered_square", "pair_covered", "pair_covered_square", "rarest", "counted",
+    "turn", "before", "after", "pair", "answered", "window",
+    "covered", "covered_square", "pair_covered", "pair_covered_square", "rarest",
     "pair_counted", "phrase", "prefix", "thread", "turn_before", "best_neighbour",
     "speaker", "speaker_turn", "speaker_pair", "speaker_before", "names_speaker",
     "asks", "asks_turn", "has_question", "answers", "answers_before", "length", "short",
-    "opens", "closes", "first_person",
-    "when_time", "when_time_turn", "number", "thing_name", "place_name", "reason", "date",
+    "opens", "first_person",
+    "when_time", "when_time_turn", "number", "thing_name", "place_name", "date",
     "dense", "dense_before", "dense_after", "dense_thread", "dense_turn", "dense_speaker",
 )  # fmt: skip
 """The features, in the order of the rows that `Scoring.rows` gives."""
@@ -90,6 +90,7 @@ class Scoring:
         wanted = [term for term in question.terms if term not in actor_terms]
         self.wanted = tuple(wanted or question.terms)
         self._weights = {term: statistics.weight(term) for term in self.wanted}
+        self._unknown = math.log(2.0 * max(statistics.items, 1) + 2)
         self._total = max(sum(self._weights.values()), 1e-6)
         self._scale = max(self._total, _LEAST_WEIGHT)
         self._mean = max(statistics.mean_length, 1.0)
@@ -99,9 +100,13 @@ class Scoring:
         self._matches = {number: self._match(each) for number, each in around.entries.items()}
         self._threads = self._by_thread()
 
-    def covered(self, entry: Entry) -> float:
-        """The share of the question, by weight, that an entry and the one before it have."""
-        return self._covered(self._have(entry) | self._have(self._around.before(entry)))
+    def evidence(self, entry: Entry) -> float:
+        """The share of the question that an entry and the one before it have, where words that
+        nothing in the namespace has count as well."""
+        has = self._have(entry) | self._have(self._around.before(entry))
+        found = sum(self._weights[term] for term in has)
+        unknown = sum(1 for term in self.wanted if not self._weights[term])
+        return found / max(found, self._total + unknown * self._unknown, 1e-6)
 
     def rows(self, entries: Sequence[Entry]) -> list[list[float]]:
         """The features of each entry, in the order of NAMES."""
@@ -170,11 +175,11 @@ class Scoring:
         pair_covered = self._covered(has)
         most = max(len(self.wanted), 1)
         lexical = [
-            turn, behind, ahead, self._score(far_behind), self._score(far_ahead), paired,
+            turn, behind, ahead, paired,
             self._together(answered, 2 * self._mean) if after is not None else turn,
             self._together([*parts, *wide], 4 * self._mean),
             match.covered, match.covered**2, pair_covered, pair_covered**2,
-            float(self._rarest in match.has), len(match.has) / most, len(has) / most,
+            float(self._rarest in match.has), len(has) / most,
             self._phrase(entry, match), self._prefix(entry, match),
             self._threads.get(entry.thread, (0.0, 0.0))[0], turn * behind, max(behind, ahead),
         ]  # fmt: skip
@@ -183,14 +188,14 @@ class Scoring:
             *lexical,
             *(speaker, speaker * turn, speaker * paired, speaker * behind),
             float(bool(self._named_terms.intersection(entry.terms))),
-            *self._manner(entry, before, after, turn, behind),
+            *self._manner(entry, before, turn, behind),
             *self._kind_of_answer(entry, turn),
             self._date(entry),
             *self._dense(entry, before, after, turn, speaker),
         ]
 
     def _manner(
-        self, entry: Entry, before: Entry | None, after: Entry | None, turn: float, behind: float
+        self, entry: Entry, before: Entry | None, turn: float, behind: float
     ) -> list[float]:
         signs = entry.seen()
         asks = float(signs.asks)
@@ -199,7 +204,7 @@ class Scoring:
         return [
             asks, asks * turn, float(signs.has_question), answers, answers * behind,
             math.log1p(length), float(length < 5),
-            float(before is None), float(after is None), float(signs.first_person),
+            float(bool(entry.thread) and before is None), float(signs.first_person),
         ]  # fmt: skip
 
     def _kind_of_answer(self, entry: Entry, turn: float) -> list[float]:
@@ -211,7 +216,6 @@ class Scoring:
             float(question.number and signs.has_number),
             float(question.thing and signs.has_name),
             float(question.place and signs.has_name),
-            float(question.reason and signs.has_reason),
         ]
 
     def _speaker(self, entry: Entry) -> float:

@@ -19,7 +19,7 @@ class Question:
     """A query, analysed.
 
     terms: each once, in the order of the query.
-    when, number, place, reason, thing: what kind of answer it asks for.
+    when, number, place, thing: what kind of answer it asks for.
     dates: stretches of time that it names.
     """
 
@@ -27,7 +27,6 @@ class Question:
     when: bool
     number: bool
     place: bool
-    reason: bool
     thing: bool
     dates: tuple[Interval, ...]
 
@@ -42,7 +41,6 @@ class Question:
             when=_WHEN.search(low) is not None,
             number=_NUMBER.search(low) is not None,
             place=low.startswith("where"),
-            reason=low.startswith("why") or "reason" in low,
             thing=low.startswith(("what", "which")),
             dates=intervals(text, now),
         )

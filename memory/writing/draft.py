@@ -52,7 +52,7 @@ class CheckedDraft:
 
     @classmethod
     def of(cls, draft: Draft) -> CheckedDraft:
-        """Raises InputError: `empty_text`, `text_too_long`, `bad_text`, `bad_metadata`, `bad_date`."""
+        """Raises InputError, with the codes of `Episodes.remember`."""
         accepted_text(draft.text)
         accepted_name(draft.actor, "the actor")
         accepted_name(draft.source, "the source")

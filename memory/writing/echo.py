@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from treadle.memory import tables
-from treadle.memory.hit import Hit
 from treadle.memory.episode import Episode
+from treadle.memory.hit import Hit
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store

@@ -29,6 +29,7 @@ from treadle.memory.writing.liveness import overtaken
 from treadle.memory.writing.lookup import Found, look_up
 from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
+from treadle.memory.writing.statement import exact
 
 EXTRACT = "extract"
 """The task of the extractor of facts."""
@@ -58,10 +59,10 @@ class Episodes:
     """Keeps what was said, read or done, once.
 
     A turn of a conversation (a thread, by a person or an assistant) is kept every time: "yes" twice
-    is two answers. Only the same turn at the same, stated, time is one. A note without a thread, and
-    what documents, tools and runs say, is one where nearly the same words came from the same actor
-    and source before, unless facts drawn from it have been overtaken since, or another time is
-    stated. A retry is told from a repetition by its idempotency key.
+    is two answers. Only the same turn at the same, stated, time is one. A note without a thread,
+    and what documents, tools and runs say, is one where nearly the same words came from the same
+    actor and source before, unless facts drawn from it have been overtaken since, or another time
+    is stated. A retry is told from a repetition by its idempotency key.
 
     tasks: of the outbox, for each new episode.
     """
@@ -191,7 +192,7 @@ class Episodes:
     async def _said_again(self, partition: Partition, number: int, checked: CheckedDraft) -> None:
         """Facts that a person states anew hold again, even where they are closed by now."""
         if checked.draft.origin is Origin.USER and EXTRACT in self._tasks:
-            at = partition.now if checked.occurred_at is None else checked.occurred_at
+            at = exact(partition.now) if checked.occurred_at is None else checked.occurred_at
             await post(partition, [EXTRACT], Kind.EPISODE, [number], {"again_at": at})
 
 
@@ -238,7 +239,7 @@ async def _insert(
 ) -> Remembered:
     checked = prepared.checked
     draft = checked.draft
-    occurred_at = partition.now if checked.occurred_at is None else checked.occurred_at
+    occurred_at = exact(partition.now) if checked.occurred_at is None else checked.occurred_at
     number = await partition.add(
         _episode,
         uid=uid,

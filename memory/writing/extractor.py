@@ -15,7 +15,6 @@ from treadle.memory import tables
 from treadle.memory.episode import Episode
 from treadle.memory.kinds import Origin
 from treadle.memory.store import Partition, Store
-from treadle.memory.times import moment, seconds
 from treadle.memory.writing.entities import known_as, mention, numbered
 from treadle.memory.writing.episode_rows import episode_of, episode_rows
 from treadle.memory.writing.extraction.found import Claim, Findings
@@ -63,15 +62,12 @@ class Extractor:
             part = lease.errands[start : start + _AT_ONCE]
             async with self._store.writing(lease.namespace) as partition:
                 ids = [errand.id for errand in part]
-                # First: the row is locked from here on, and nobody else does the same.
-                if await finish(partition, lease, ids) < len(ids):
-                    part = ()
+                # First: the rows are locked from here on, and nobody else does the same.
+                await finish(partition, lease, ids)
                 for errand in part:
                     # An episode that has been erased by now has nothing to say.
                     if errand.id in by_id:
                         await self._write(partition, by_id[errand.id])
-                if not part:
-                    raise LeaseTakenOver
 
     async def _read(self, lease: Lease) -> list[_Read]:
         by_item = {errand.item_id: errand for errand in lease.errands}
@@ -106,14 +102,8 @@ class Extractor:
                 continue
 
 
-class LeaseTakenOver(Exception):
-    """Another worker does the errands, because the lease ran out; nothing was written."""
-
-
 def _findings(episode: Episode, spoken_at: float) -> Findings:
-    return found_in(
-        episode.text, actor=episode.actor, origin=episode.origin, spoken_at=spoken_at
-    )
+    return found_in(episode.text, actor=episode.actor, origin=episode.origin, spoken_at=spoken_at)
 
 
 async def _enter(partition: Partition, ledger: Ledger, claim: Claim, read: _Read) -> None:
@@ -160,7 +150,7 @@ def _statement(
 
 
 async def _correct(partition: Partition, ledger: Ledger, claim: Claim, read: _Read) -> None:
-    """ "No, it's actually Lisbon": the last thing the speaker said that has one object at a time."""
+    """Take "no, it's actually Lisbon" for the last thing that its speaker said of that kind."""
     episode = read.episode
     subjects = await known_as(partition, claim.subject)
     if not subjects or not episode.thread or episode.taint:
@@ -197,13 +187,4 @@ async def _correct(partition: Partition, ledger: Ledger, claim: Claim, read: _Re
     right = Claim(claim.subject, wrong.predicate, claim.object)
     await ledger.enter(
         _statement(right, episode.id, episode.taint, wrong.valid_from, wrong.valid_to)
-        if wrong.valid_to is not None
-        else _statement(right, episode.id, episode.taint, wrong.valid_from, None)
     )
-
-
-def exact(time: float) -> float:
-    """`time` to the microsecond, as it comes back from a datetime."""
-    made = seconds(moment(time))
-    assert made is not None
-    return made

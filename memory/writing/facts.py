@@ -21,7 +21,7 @@ from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.normal_form import name_key
 from treadle.memory.writing.predicates import predicate_key
-from treadle.memory.writing.statement import CheckedStatement, Statement
+from treadle.memory.writing.statement import CheckedStatement, Statement, exact
 
 _fact = tables.fact
 
@@ -115,12 +115,12 @@ class Facts:
         namespace: Namespace,
         at: When = None,
     ) -> tuple[Fact, ...]:
-        """State that something no longer holds, from `at` (now) on; the facts as they are closed."""
+        """State that something no longer holds from `at` (now) on; the facts as they are closed."""
         key = None if object is None else name_key(object)
         time = seconds(at)
         async with self._store.writing(namespace) as partition:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
-            moment = partition.now if time is None else time
+            moment = exact(partition.now) if time is None else time
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
             query = fact_rows(partition).where(_fact.c.id.in_(closed)).order_by(_fact.c.id)
             return await facts_of(partition, (await partition.execute(query)).all())
@@ -164,7 +164,7 @@ class Facts:
         """What holds in the world at `as_of` (now), as the store knew it at `known_at` (now)."""
         time = seconds(as_of)
         async with self._store.reading(namespace) as partition:
-            at = partition.now if time is None else time
+            at = await _latest(partition) if time is None else time
             held = (_fact.c.valid_from.is_(None) | (_fact.c.valid_from <= at)) & (
                 _fact.c.valid_to.is_(None) | (_fact.c.valid_to > at)
             )
@@ -196,9 +196,20 @@ async def _answer(
     return await facts_of(partition, (await partition.execute(query)).all())
 
 
+async def _latest(partition: Partition) -> float:
+    """Now; or later, where the clock went back since something was recorded."""
+    table = tables.namespace
+    found = await partition.execute(
+        sa.select(table.c.last_recorded).where(table.c.id == partition.id)
+    )
+    return max(partition.now, found.scalar() or 0.0)
+
+
 def _believed(known_at: float | None) -> sa.ColumnElement[bool]:
     if known_at is None:
         return _fact.c.retired_at.is_(None)
+    # Half a microsecond: what comes back from a datetime is rounded.
+    known_at += 5e-7
     return (_fact.c.recorded_at <= known_at) & (
         _fact.c.retired_at.is_(None) | (_fact.c.retired_at > known_at)
     )

@@ -22,12 +22,12 @@ from treadle.core.taint import listed
 from treadle.memory import lexical_index, tables
 from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
-from treadle.memory.writing.analysis import terms_of
+from treadle.memory.text import terms
 from treadle.memory.writing.entities import known_as, numbered
 from treadle.memory.writing.intervals import Held, Placement, place
 from treadle.memory.writing.outbox import post
 from treadle.memory.writing.predicates import in_words
-from treadle.memory.writing.statement import CheckedStatement
+from treadle.memory.writing.statement import CheckedStatement, exact
 
 _fact = tables.fact
 _source = tables.fact_source
@@ -65,7 +65,7 @@ class Ledger:
         subjects = await known_as(partition, checked.subject)
         if not subjects:
             subjects = list((await numbered(partition, {checked.subject: ""})).values())
-        start = partition.now if checked.start is None else checked.start
+        start = exact(partition.now) if checked.start is None else checked.start
         end = checked.end
         rows = await self._rows(subjects, checked)
         live = [row for row in rows if row.retired_at is None]
@@ -187,16 +187,16 @@ class Ledger:
         return number
 
     async def _insert(self, **values: object) -> int:
-        terms = terms_of(str(values["text"]))
+        analysed = terms(str(values["text"]))
         number = await self._partition.add(
             _fact,
             uid=self._new_id(),
             recorded_at=self._partition.now,
-            terms=" ".join(terms),
-            length=len(terms),
+            terms=" ".join(analysed),
+            length=len(analysed),
             **values,
         )
-        await lexical_index.index(self._partition, Kind.FACT, number, terms)
+        await lexical_index.index(self._partition, Kind.FACT, number, analysed)
         await post(self._partition, self._tasks, Kind.FACT, [number])
         return number
 

@@ -16,15 +16,47 @@ _WORD = re.compile(
 )
 
 _FILLERS = frozenset(
-    "the please just really quite very so well oh um uh hey actually basically also too currently "
-    "now indeed".split()
+    [
+        "the",
+        "please",
+        "just",
+        "really",
+        "quite",
+        "very",
+        "so",
+        "well",
+        "oh",
+        "um",
+        "uh",
+        "hey",
+        "actually",
+        "basically",
+        "also",
+        "too",
+        "currently",
+        "now",
+        "indeed",
+    ]
 )
 """Words that change nothing about what is said. Negations and prepositions are not among them."""
 
 _ARTICLES = frozenset(("a", "an"))
 
 _SHORT_IS = frozenset(
-    "it that he she what there here who where how this everything".split(),
+    [
+        "it",
+        "that",
+        "he",
+        "she",
+        "what",
+        "there",
+        "here",
+        "who",
+        "where",
+        "how",
+        "this",
+        "everything",
+    ],
 )
 
 _CONTRACTED = {"can't": ("can", "not"), "won't": ("will", "not"), "cannot": ("can", "not")}

@@ -37,7 +37,7 @@ _table = tables.outbox
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One piece of work. item_id: the number of the episode or fact. attempts: this one included."""
+    """One piece of work. item_id: the number of its episode or fact. attempts: with this one."""
 
     id: int
     task: str
@@ -112,15 +112,45 @@ async def post(
     await partition.execute(insert.on_conflict_do_update(index_elements=key, set_=anew), rows)
 
 
-async def finish(partition: Partition, lease: Lease, ids: Collection[int]) -> int:
-    """Remove errands within the transaction that has done them; how many were still ours.
+async def bury(
+    partition: Partition,
+    task: str,
+    kind: Kind,
+    item_id: int,
+    error: str,
+    payload: Mapping[str, JsonValue],
+) -> None:
+    """Leave a dead letter: a record of what was not done, and why."""
+    insert = partition.insert(_table).values(
+        task=task,
+        kind=int(kind),
+        item_id=item_id,
+        available_at=DEAD,
+        error=error[:_MOST_ERROR],
+        payload=storable_json(payload),
+    )
+    anew = {"error": insert.excluded.error, "payload": insert.excluded.payload}
+    await partition.execute(
+        insert.on_conflict_do_update(
+            index_elements=["namespace_id", "task", "kind", "item_id"], set_=anew
+        )
+    )
 
-    Where it is fewer, another worker has taken them over: whoever asks takes the transaction back.
+
+class LeaseTakenOver(Exception):
+    """Another worker does the errands, as the lease ran out or they were asked for anew."""
+
+
+async def finish(partition: Partition, lease: Lease, ids: Collection[int]) -> None:
+    """Remove errands within the transaction that has done them.
+
+    Raises LeaseTakenOver where they are not ours any more; that takes the transaction back.
     """
     done = await partition.execute(
         partition.delete(_table).where(_table.c.id.in_(list(ids)), _table.c.owner == lease.owner)
     )
-    return int(done.rowcount)
+    if done.rowcount < len(ids):
+        raise LeaseTakenOver
 
 
 class Outbox:

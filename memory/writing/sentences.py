@@ -12,7 +12,26 @@ MOST_CHARACTERS = 400
 # Bounded: a line of a million dots is not to be tried from each of them to its end.
 _END = re.compile(r"[.!?…]{1,6}[\"'”’)\]]{0,3}(?=\s)|[\r\n]{1,100}|[。！？]")
 
-_SHORT_FORMS = frozenset("mr mrs ms dr prof st vs etc e.g i.e jr sr no inc ltd co".split())
+_SHORT_FORMS = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "vs",
+        "etc",
+        "e.g",
+        "i.e",
+        "jr",
+        "sr",
+        "no",
+        "inc",
+        "ltd",
+        "co",
+    ]
+)
 
 _LINE_START = " \t-*•>#–—·"
 

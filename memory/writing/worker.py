@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from treadle.core.clock import Clock, SystemClock
 from treadle.core.errors import RunError, TreadleError
-from treadle.memory.writing.outbox import LONGEST_LEASE, Lease, Outbox
+from treadle.memory.writing.outbox import LONGEST_LEASE, Lease, LeaseTakenOver, Outbox
 
 _POLL_SECONDS = 1.0
 _LEASE_MARGIN = 0.8
@@ -21,15 +21,18 @@ class Handler:
     """What does the errands of one task.
 
     work: does all errands of a lease, or raises; it may be called again for the same ones, and then
-        changes nothing. It may `finish` them itself, within its own transaction.
+        changes nothing.
     most, fewest: errands at a time, all of one namespace.
     seconds: how long it may take at most.
+    finishes: whether it removes the errands itself, with `finish`, in the transaction in which it
+        does them.
     """
 
     work: Callable[[Lease], Awaitable[None]]
     most: int = 16
     fewest: int = 1
     seconds: float = 120.0
+    finishes: bool = False
 
     def __post_init__(self) -> None:
         assert 1 <= self.fewest <= self.most
@@ -109,6 +112,10 @@ class Worker:
         try:
             async with asyncio.timeout(handler.seconds):
                 await handler.work(lease)
+                if not handler.finishes:
+                    await self._outbox.done(lease)
+        except LeaseTakenOver:
+            return False
         except TimeoutError:
             late = RunError("errand_timeout", f"{lease.task} took over {handler.seconds:g} s")
             await self._outbox.failed(lease, late)
@@ -123,5 +130,4 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a request like any other: see the dead letters
             await self._outbox.failed(lease, error)
             return False
-        await self._outbox.done(lease)
         return True

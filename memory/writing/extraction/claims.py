@@ -9,11 +9,38 @@ from treadle.memory.writing.extraction.dates import stated_start
 from treadle.memory.writing.extraction.found import Claim, How
 from treadle.memory.writing.extraction.mentions import NAME, trimmed
 
-_KIN = (
-    "sister brother mother father mom mum dad wife husband partner girlfriend boyfriend fiance "
-    "fiancee son daughter boss manager colleague friend neighbour neighbor roommate cousin uncle "
-    "aunt grandmother grandfather dog cat"
-).split()
+_KIN = [
+    "sister",
+    "brother",
+    "mother",
+    "father",
+    "mom",
+    "mum",
+    "dad",
+    "wife",
+    "husband",
+    "partner",
+    "girlfriend",
+    "boyfriend",
+    "fiance",
+    "fiancee",
+    "son",
+    "daughter",
+    "boss",
+    "manager",
+    "colleague",
+    "friend",
+    "neighbour",
+    "neighbor",
+    "roommate",
+    "cousin",
+    "uncle",
+    "aunt",
+    "grandmother",
+    "grandfather",
+    "dog",
+    "cat",
+]
 
 # The verb of a sentence, in the first and the third person, and what it says. The longer ones come
 # first. A predicate after ">" is that of a beginning: the sentence tells when.
@@ -23,8 +50,14 @@ _VERBS: tuple[tuple[str, str], ...] = (
     (r"(?:(?:have|has|'ve) )?lived in", "lived_in"),
     (r"(?:currently |now |still )?(?:lives?|resides?) in", "lives_in"),
     (r"(?:(?:am|is|'m|'s) )?(?:currently |now |still )?(?:works?|working) (?:at|for)", "works_at"),
-    (r"(?:have |has |'ve )?(?:just |recently )?(?:joined|started (?:working )?(?:at|with))", ">works_at"),
-    (r"(?:(?:am|is|'m|'s) )?(?:currently |now |still )?(?:works?|working) as (?:an?|the)", "works_as"),
+    (
+        r"(?:have |has |'ve )?(?:just |recently )?(?:joined|started (?:working )?(?:at|with))",
+        ">works_at",
+    ),
+    (
+        r"(?:(?:am|is|'m|'s) )?(?:currently |now |still )?(?:works?|working) as (?:an?|the)",
+        "works_as",
+    ),
     (r"(?:really |absolutely |also |still |now )?(?:likes?|loves?|enjoys?|adores?)", "likes"),
     (r"(?:really |absolutely )?(?:hates?|dislikes?|can't stand|cannot stand)", "dislikes"),
     (r"(?:do not|don't|does not|doesn't) (?:really )?(?:like|love|enjoy)", "dislikes"),
@@ -93,7 +126,8 @@ _NOW_AND_AFTER = re.compile(
     r"(?:[,;.!]|\bbut\b|\bbecause\b|\band (?:I|my|now)\b|\bsince\b|\bfor \d|\bfor the past\b|"
     r"\bwhen\b|\bwhile\b|\bwhere\b|\bwho\b|\bwhich\b|\bwith\b|\bso\b|\bas of\b|\bago\b|"
     r"\b(?:in|on|from|until) (?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\bany ?more\b|"
-    r"\b(?:now|today|yesterday|currently|again|too|either|instead|anymore|these days|at the moment)\b"
+    r"\b(?:now|today|yesterday|currently|again|too|either|instead|anymore|these days)\b|"
+    r"\bat the moment\b"
     r"|\blast (?:week|month|year)\b|\b(?:\d+|an?|one|two|three|four|five|six) \w+ ago\b)",
     re.IGNORECASE,
 )
@@ -101,7 +135,21 @@ _SEVERAL = frozenset(("likes", "dislikes", "speaks", "allergic_to", "plays"))
 _AND = re.compile(r",? and | or |, ")
 _ARTICLE = re.compile(r"^(?:an?|the|to be|that) ", re.IGNORECASE)
 _DOUBT = frozenset(
-    "if whether wish hope would could should did do does unless suppose pretend".split()
+    [
+        "if",
+        "whether",
+        "wish",
+        "hope",
+        "would",
+        "could",
+        "should",
+        "did",
+        "do",
+        "does",
+        "unless",
+        "suppose",
+        "pretend",
+    ]
 )
 _MOST_OBJECT = 80
 
@@ -147,9 +195,8 @@ def _of_speaker(plain: str, speaker: str, start: float | None, lasting: bool) ->
         if predicate == "favourite_":
             predicate += match["what"].strip().casefold().replace(" ", "_")
         yield from _held(match, speaker, predicate, None, lasting)
-    if match := _CALL_ME.search(plain):
-        if name := trimmed(match["name"]):
-            yield Claim(speaker, "nickname", name)
+    if (match := _CALL_ME.search(plain)) and (name := trimmed(match["name"])):
+        yield Claim(speaker, "nickname", name)
 
 
 def _of_others(plain: str, speaker: str, start: float | None) -> Iterator[Claim]:
@@ -206,9 +253,9 @@ def _said(pattern: re.Pattern[str], plain: str) -> Iterator[re.Match[str]]:
             return
         before = plain[: match.start()]
         words = before.split()[-2:]
-        if before.count('"') % 2 == 0 and before.count("“") == before.count("”"):
-            if not _DOUBT.intersection(word.strip(",").casefold() for word in words):
-                yield match
+        quoted = before.count('"') % 2 == 1 or before.count("“") != before.count("”")
+        if not quoted and not _DOUBT.intersection(word.strip(",").casefold() for word in words):
+            yield match
         # What follows may state something else: "I like tea and I live in Rome".
         position = match.start("rest")
 

@@ -17,6 +17,7 @@ import typer
 from treadle.cli.code_app import register as register_code
 from treadle.cli.ending import INTERRUPTED, end, unexpected
 from treadle.cli.mcp_app import register as register_mcp
+from treadle.cli.memory_app import register as register_memory
 from treadle.cli.options import (
     AllowHost,
     CommonOptions,
@@ -32,6 +33,7 @@ from treadle.cli.options import (
     Model,
     Tools,
     UseMade,
+    UseMemory,
     Workspace,
     Yes,
     list_of,
@@ -136,6 +138,7 @@ def run_command(
     tools: Tools = None,
     mcp: Mcp = None,
     made: UseMade = False,
+    memory: UseMemory = True,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -154,6 +157,7 @@ def run_command(
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
         max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
+        memory=memory,
     )  # fmt: skip
     end(options, lambda: run_task(read_task(task), options))
 
@@ -165,6 +169,7 @@ def exec_command(
     tools: Tools = None,
     mcp: Mcp = None,
     made: UseMade = False,
+    memory: UseMemory = True,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -183,6 +188,7 @@ def exec_command(
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, json, debug,
         max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
+        memory=memory,
     )  # fmt: skip
     end(options, lambda: run_plan(read_plan(plan), options))
 
@@ -268,3 +274,4 @@ register_serving(app)
 register_mcp(app)
 register_sandbox(app)
 register_code(app)
+register_memory(app)

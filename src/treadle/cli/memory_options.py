@@ -12,6 +12,7 @@ import typer
 from treadle.cli.options import CommonOptions, database_url, settings, state_folder
 
 if TYPE_CHECKING:
+    from treadle.core.chat import ChatModel
     from treadle.core.database import Database
     from treadle.memory.erasure.purge import Purge
     from treadle.memory.memory import Memory
@@ -40,7 +41,7 @@ EmbedderName = Annotated[
         "--embedder",
         metavar="NAME",
         help="Vectors beside words: none, local, openai:MODEL, or a URL#MODEL.",
-        show_default="none",
+        show_default="TREADLE_EMBEDDER, or none",
     ),
 ]
 AsOf = Annotated[
@@ -81,11 +82,14 @@ class MemoryOptions:
 
 
 @asynccontextmanager
-async def open_memory(options: MemoryOptions, *, purging: bool = False) -> AsyncIterator[Memory]:
+async def open_memory(
+    options: MemoryOptions, *, purging: bool = False, model: ChatModel | None = None
+) -> AsyncIterator[Memory]:
     """The memory that `options` describe, with its database open.
 
     purging: whether `forget` looks through the runs, conversations and typed lines of this user,
         too.
+    model: proposes facts; without one rules alone do.
 
     Raises ConfigError, InputError (`bad_namespace`), and RunError where the database fails.
     """
@@ -99,6 +103,7 @@ async def open_memory(options: MemoryOptions, *, purging: bool = False) -> Async
             database,
             namespace=namespace,
             embedder=options.embedder or settings().get("embedder"),
+            model=model,
             purges=purges_of(database, namespace) if purging else (),
         )
         try:

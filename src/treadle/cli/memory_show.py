@@ -116,7 +116,7 @@ def procedure_document(procedure: Procedure) -> dict[str, JsonValue]:
         "task": procedure.task,
         "plan": procedure.template,
         "parameters": [
-            {"name": each.slot.name, "kind": str(each.slot.kind), "open": each.open}
+            {"kind": each.slot.kind, "value": each.slot.value, "open": each.open}
             for each in procedure.parameters
         ],
         "tools": list(procedure.tools),
@@ -150,15 +150,15 @@ def item_line(item: Episode | Fact) -> str:
     warned = f"  [from {one_line(', '.join(listed(item.taint)), 80)}]" if item.taint else ""
     if isinstance(item, Episode):
         who = f"{one_line(item.actor, 40)}: " if item.actor else ""
-        return f"{item.occurred_at:%Y-%m-%d}  {who}{one_line(item.text, LONGEST_LINE)}{warned}"
+        return f"{item.occurred_at.date()}  {who}{one_line(item.text, LONGEST_LINE)}{warned}"
     return f"{span(item)}  {one_line(item.text, LONGEST_LINE)}{warned}"
 
 
 def span(fact: Fact) -> str:
     """From when to when a fact held, and since when memory does not believe it."""
-    start = f"{fact.valid_from:%Y-%m-%d}" if fact.valid_from else "…"
-    end = f"{fact.valid_to:%Y-%m-%d}" if fact.valid_to else "now"
-    retired = f" (taken back {fact.retired_at:%Y-%m-%d})" if fact.retired_at else ""
+    start = str(fact.valid_from.date()) if fact.valid_from else "…"
+    end = str(fact.valid_to.date()) if fact.valid_to else "now"
+    retired = f" (taken back {fact.retired_at.date()})" if fact.retired_at else ""
     return f"{start} to {end}{retired}"
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +46,10 @@ Mcp = Annotated[
 UseMade = Annotated[
     bool,
     typer.Option("--made", help="Use the approved tools that models made; see treadle tools made."),
+]
+UseMemory = Annotated[
+    bool,
+    typer.Option("--memory/--no-memory", help="Whether plans may remember, recall and forget."),
 ]
 Workspace = Annotated[
     Path | None, typer.Option(help="The folder that tools see.", show_default="current folder")
@@ -93,6 +97,7 @@ class CommonOptions:
     max_cost: float | None = None
     mcp: tuple[str, ...] = ()
     made: bool = False
+    memory: bool = True
 
     @property
     def interactive(self) -> bool:
@@ -126,8 +131,15 @@ async def all_tools(options: CommonOptions) -> AsyncIterator[tuple[Tool | Agent,
     from treadle.cli.lent_tools import lent_tools
 
     own = own_tools(options)
-    async with lent_tools(options, [each.name for each in own]) as lent:
-        yield (*own, *lent)
+    async with AsyncExitStack() as stack:
+        lent = await stack.enter_async_context(lent_tools(options, [each.name for each in own]))
+        remembering: list[Tool] = []
+        if options.memory:
+            from treadle.cli.lent_memory import lent_memory, tools_of
+
+            memory = await stack.enter_async_context(lent_memory(options))
+            remembering = tools_of(memory, {each.name for each in (*own, *lent)})
+        yield (*own, *lent, *remembering)
 
 
 def own_tools(options: CommonOptions) -> list[Tool | Agent]:
@@ -201,6 +213,7 @@ def _launch(options: CommonOptions) -> dict[str, JsonValue]:
         "max_cost": options.max_cost,
         "mcp": list(options.mcp),
         "made": options.made,
+        "memory": options.memory,
     }
 
 
@@ -220,6 +233,7 @@ def as_launched(options: CommonOptions, launch: Mapping[str, Any]) -> CommonOpti
         max_cost=launch.get("max_cost"),
         mcp=options.mcp or tuple(launch.get("mcp", ())),
         made=options.made or launch.get("made", False),
+        memory=launch.get("memory", options.memory),
     )
 
 

@@ -23,6 +23,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "prompts": "TREADLE_PROMPTS",
     "model_timeout": "TREADLE_MODEL_TIMEOUT",
     "database_url": "TREADLE_DATABASE_URL",
+    "embedder": "TREADLE_EMBEDDER",
+    "memory_model": "TREADLE_MEMORY_MODEL",
 }
 """The environment variable behind each setting."""
 

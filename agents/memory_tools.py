@@ -1,0 +1,194 @@
+"""Memory as tools: what a plan keeps, finds again, and forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from treadle.core.errors import InputError, RunError, ToolError
+from treadle.core.taint import CLEAN, Labels, current_taint
+from treadle.tools import Effect, Tool, tool
+
+if TYPE_CHECKING:
+    from treadle.memory.erasure.receipt import Receipt
+    from treadle.memory.hit import Hit
+    from treadle.memory.memory import Memory
+
+MOST_HITS = 50
+MOST_FACTS = 50
+"""Facts, and episodes, that one call tells of somebody."""
+
+SELF = "user"
+"""Whom memory knows as the one who says "I"."""
+
+NOTHING = "nothing relevant is remembered"
+
+_MEANT_ME = frozenset(("me", "myself", "i", "the user"))
+
+
+def memory_tools(memory: Callable[[], Memory], *, forgets: bool = True) -> list[Tool]:
+    """`remember`, `recall`, `recall_about` and `forget`, on the namespace of a memory.
+
+    What is kept has the labels of what it was made from, and what is found carries its own.
+
+    memory: gives it when it is first needed, so that nothing is opened for plans without memory.
+    forgets: whether there is a tool that erases for good; it is irreversible, so that it asks.
+    """
+    made = [_remember(memory), *_readers(memory)]
+    return [*made, _forget(memory)] if forgets else made
+
+
+def _remember(memory: Callable[[], Memory]) -> Tool:
+    async def take_back(result: dict[str, Any], text: str, actor: str = "") -> None:
+        if result["outcome"] != "new":
+            return
+        with _coded():
+            try:
+                await memory().forget(episodes=[result["id"]], reason="taken back")
+            except RunError as error:
+                # The row is gone; cleaning the file is for whoever forgets next.
+                if error.code != "erasure_pending":
+                    raise
+
+    @tool(effect=Effect.WRITE, undo=take_back, idempotent=True, timeout=60)
+    async def remember(text: str, actor: str = "", idempotency_key: str = "") -> dict[str, Any]:
+        """Keep a text in memory, for this and for later conversations.
+
+        Args:
+            text: what is to be remembered, in words that are clear by themselves.
+            actor: who said it; empty for the user.
+        """
+        with _coded():
+            kept = await memory().remember(
+                text,
+                actor=actor,
+                source="remember",
+                idempotency_key=idempotency_key or None,
+                taint=_written(),
+            )
+        return {"id": kept.episode.id, "outcome": kept.outcome, "text": kept.episode.text}
+
+    return remember
+
+
+def _readers(memory: Callable[[], Memory]) -> list[Tool]:
+    @tool(effect=Effect.READ, timeout=60)
+    async def recall(query: str, limit: int = 5) -> dict[str, Any]:
+        """Find what bears on a query in memory, the best first; or nothing.
+
+        Args:
+            query: in the words of what is looked for.
+            limit: how many at most.
+        """
+        wanted = max(1, min(limit, MOST_HITS))
+        with _coded():
+            # Among the best there may be earlier askings of the same: they hold no answer.
+            found = await memory().recall(query, 2 * wanted)
+        hits = [hit for hit in found.hits if not _asks(hit)][:wanted]
+        _read(hits)
+        return {
+            "found": len(hits),
+            "text": _listed(_told(hit) for hit in hits) or NOTHING,
+            "hits": [{"id": hit.id, "text": hit.text, "when": _when(hit)} for hit in hits],
+        }
+
+    @tool(effect=Effect.READ, timeout=60)
+    async def recall_about(subject: str) -> dict[str, Any]:
+        """Tell all that memory holds to be so of a person or a thing now.
+
+        Args:
+            subject: a name; `user` is whoever talks here.
+        """
+        name = SELF if subject.strip().lower() in _MEANT_ME else subject
+        with _coded():
+            opened = memory()
+            await opened.work()
+            facts = await opened.facts.facts(name, namespace=opened.namespace)
+            facts = facts[-MOST_FACTS:]
+            hits: list[Hit] = []
+            if name != SELF:
+                found = await opened.recall(name, 10)
+                hits = [hit for hit in found.hits if hit.id not in {each.id for each in facts}]
+                hits = [hit for hit in hits if not _asks(hit)]
+        _add(label for each in facts for label in each.taint)
+        _read(hits)
+        lines = [*(each.text for each in facts), *(_told(hit) for hit in hits)]
+        return {
+            "subject": name,
+            "found": len(lines),
+            "text": _listed(dict.fromkeys(lines)) or NOTHING,
+        }
+
+    return [recall, recall_about]
+
+
+def _forget(memory: Callable[[], Memory]) -> Tool:
+    @tool(effect=Effect.IRREVERSIBLE, timeout=300)
+    async def forget(subject: str) -> dict[str, Any]:
+        """Erase for good all that memory has of a person or a thing. There is no way back.
+
+        Args:
+            subject: a name; all that says it goes.
+        """
+        with _coded():
+            receipt = await memory().forget(subject=subject)
+        return _receipt(receipt)
+
+    return forget
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    """Without the name: it would stand in the record of the run, whence it has just gone."""
+    rows = receipt.rows
+    proved = "and no trace of it is left" if receipt.proved else "but traces of it are left"
+    return {
+        "rows": rows,
+        "proved": receipt.proved,
+        "text": f"forgotten: {rows} rows are gone, {proved}" if rows else "there was nothing of it",
+        "notes": list(receipt.notes),
+    }
+
+
+@contextmanager
+def _coded() -> Iterator[None]:
+    """Within the block, what memory refuses is an error of the tool, with the same code."""
+    try:
+        yield
+    except (InputError, RunError) as error:
+        raise ToolError(error.code, error.message) from error
+
+
+def _asks(hit: Hit) -> bool:
+    return hit.text.rstrip().endswith("?")
+
+
+def _told(hit: Hit) -> str:
+    return f"{hit.text.strip()} ({_when(hit)[:10]})" if _when(hit) else hit.text.strip()
+
+
+def _when(hit: Hit) -> str:
+    from treadle.memory.episode import Episode
+
+    moment = hit.item.occurred_at if isinstance(hit.item, Episode) else hit.item.valid_from
+    return moment.isoformat(timespec="seconds") if moment is not None else ""
+
+
+def _listed(lines: Iterable[str]) -> str:
+    told = list(lines)
+    return told[0] if len(told) == 1 else "\n".join(f"- {each}" for each in told)
+
+
+def _read(hits: Sequence[Hit]) -> None:
+    _add(label for hit in hits for label in hit.taint)
+
+
+def _add(labels: Iterable[str]) -> None:
+    around = current_taint.get()
+    if around is not None:
+        around.add(labels)
+
+
+def _written() -> Labels:
+    around = current_taint.get()
+    return CLEAN if around is None else around.labels

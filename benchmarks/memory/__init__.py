@@ -1,0 +1,1 @@
+"""Recall, writing, latency and many processes: memory beside that of others."""

@@ -1,0 +1,97 @@
+"""From features to an order: a linear ranker with learned weights, and the ranks by signal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from treadle.memory.kinds import Kind
+from treadle.memory.recall.entry import Entry
+from treadle.memory.recall.features import NAMES
+from treadle.memory.recall.weights import LEXICAL, WITH_DENSE
+
+_RECENCY = 0.05
+"""What being new adds at most: enough between equals, too little to outdo an answer."""
+
+_USE = 0.01
+_MONTH = 30 * 86_400.0
+
+SIGNALS: Mapping[str, str] = {
+    "lexical": "turn",
+    "neighbours": "window",
+    "dense": "dense",
+    "temporal": "date",
+}
+"""The signals that hits explain themselves by, and the feature that stands for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score and its ranks by signal, from 1."""
+
+    entry: Entry
+    score: float
+    ranks: Mapping[str, int]
+
+
+def ranked(
+    entries: Sequence[Entry],
+    rows: Sequence[Sequence[float]],
+    graph: Mapping[int, float],
+    now: float,
+    *,
+    dense: bool,
+) -> list[Ranked]:
+    """The entries, best first; the newer first where equal."""
+    weights = _weights(WITH_DENSE if dense else LEXICAL)
+    recency = [_recency(each, now) for each in entries]
+    graph_of = [graph.get(e.number, 0.0) if e.kind is Kind.EPISODE else 0.0 for e in entries]
+    scores = [
+        sum(map(_product, weights, row)) + _GRAPH * linked + fresh + _USE * math.log1p(each.uses)
+        for each, row, linked, fresh in zip(entries, rows, graph_of, recency, strict=True)
+    ]
+    signals = {
+        name: _ranks([row[NAMES.index(feature)] for row in rows])
+        for name, feature in SIGNALS.items()
+    }
+    signals["graph"] = _ranks(graph_of)
+    signals["recency"] = _ranks(recency)
+    order = sorted(
+        range(len(entries)), key=lambda at: (-scores[at], -entries[at].time, -entries[at].number)
+    )
+    return [
+        Ranked(
+            entries[at],
+            scores[at],
+            {name: ranks[at] for name, ranks in signals.items() if at in ranks},
+        )
+        for at in order
+    ]
+
+
+_GRAPH = 0.15
+
+
+def _product(weight: float, value: float) -> float:
+    return weight * value
+
+
+def _weights(named: Mapping[str, float]) -> list[float]:
+    return [named.get(name, 0.0) for name in NAMES]
+
+
+def _recency(entry: Entry, now: float) -> float:
+    return _RECENCY / (1.0 + max(now - entry.time, 0.0) / _MONTH)
+
+
+def _ranks(values: Sequence[float]) -> dict[int, int]:
+    """The rank of each place that has a value over 0; equal values share a rank."""
+    places = sorted(
+        (at for at, value in enumerate(values) if value > 0), key=lambda at: -values[at]
+    )
+    found: dict[int, int] = {}
+    for rank, at in enumerate(places, 1):
+        above = places[rank - 2] if rank > 1 else None
+        found[at] = found[above] if above is not None and values[above] == values[at] else rank
+    return found

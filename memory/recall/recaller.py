@@ -1,0 +1,226 @@
+"""Recall: what bears on a query, best first, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from treadle.core.errors import InputError
+from treadle.core.threads import run_in_thread
+from treadle.memory import tables
+from treadle.memory.embedders import DenseSearch, Vectors
+from treadle.memory.episode import Episode
+from treadle.memory.fact import Fact
+from treadle.memory.hit import Hit, Recall
+from treadle.memory.kinds import Kind
+from treadle.memory.namespace import Namespace
+from treadle.memory.recall import graph, reading
+from treadle.memory.recall.candidates import candidates, near, statistics_of
+from treadle.memory.recall.entry import Entry, Surroundings
+from treadle.memory.recall.features import Scoring, Statistics
+from treadle.memory.recall.question import Question
+from treadle.memory.recall.ranking import Ranked, ranked
+from treadle.memory.recall.reading import Times
+from treadle.memory.recall.relevance import Evidence, relevant
+from treadle.memory.store import Partition, Store
+from treadle.memory.text import token_estimate
+from treadle.memory.times import moment, seconds
+from treadle.memory.writing.episode_rows import episode_of, episode_rows
+from treadle.memory.writing.fact_rows import fact_rows, facts_of
+
+MOST_HITS = 1_000
+MOST_CHARACTERS = 1_000_000
+
+_KINDS = (Kind.EPISODE, Kind.FACT)
+_REACH = 2
+"""Episodes around a candidate that are read with it."""
+
+_DENSE = 80
+"""Candidates by their vectors alone."""
+
+_LINKED = 60
+"""Of the best candidates, those whose thread is followed where it is told between others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database has for a question."""
+
+    entries: list[Entry]
+    around: Surroundings
+    statistics: Statistics
+    cosines: Mapping[int, float]
+    fact_cosines: Mapping[int, float]
+    graph: Mapping[int, float]
+
+
+class Recaller:
+    """Fuses what terms, neighbours, vectors, entities, dates and age say about each item.
+
+    dense: a search by vectors; None for lexical recall only.
+    """
+
+    def __init__(self, store: Store, dense: DenseSearch | None = None) -> None:
+        self._store = store
+        self._dense = dense
+
+    async def recall(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        namespace: Namespace,
+        as_of: datetime | float | str | None = None,
+        known_at: datetime | float | str | None = None,
+        budget_tokens: int | None = None,
+        kinds: Collection[Kind] = _KINDS,
+    ) -> Recall:
+        """At most `k` episodes and facts of `namespace`, which fit into `budget_tokens`.
+
+        as_of: episodes until then, facts as they held then; facts as they hold now without it.
+        known_at: only what the store knew then.
+
+        Raises InputError: `bad_query`, `bad_date`; what the embedder raises; RunError where the
+        database fails.
+        """
+        wanted = [each for each in _KINDS if each in kinds]
+        _check(query, k, budget_tokens, wanted)
+        asked_of, known = seconds(as_of), seconds(known_at)
+        now = self._store.clock.now() if asked_of is None else asked_of
+        times = Times(now, asked_of is not None, known)
+        asked_at = moment(now)
+        assert asked_at is not None
+        question = Question.of(query, asked_at)
+        vectors = await self._dense.query(query) if self._dense is not None else None
+        if not question.terms and vectors is None:
+            return Recall((), "the query has no words to look for")
+        async with self._store.reading(namespace) as partition:
+            found = await self._find(partition, question, vectors, times, wanted)
+            if not found.entries:
+                return Recall((), "nothing in memory shares a word with the query")
+            best, evidence = await run_in_thread(
+                lambda: _rank(question, found, now, dense=vectors is not None)
+            )
+            if not relevant(evidence):
+                return Recall((), "what memory has is too far from the query")
+            hits = await _hits(partition, best[:k])
+        return _within(hits, budget_tokens)
+
+    async def _find(
+        self,
+        partition: Partition,
+        question: Question,
+        vectors: Vectors | None,
+        times: Times,
+        kinds: Sequence[Kind],
+    ) -> _Found:
+        most = reading.MOST_ROWS_PAST if times.past else reading.MOST_ROWS
+        count, mean = await reading.sizes(partition)
+        lists = await reading.postings(partition, kinds, question.terms, most)
+        chosen = {kind: dict.fromkeys(candidates(lists[kind], count)) for kind in kinds}
+        if vectors is not None and self._dense is not None:
+            for kind in kinds:
+                for alike in await self._dense.search(partition, kind, vectors, _DENSE):
+                    chosen[kind][alike.item_id] = None
+        related: Mapping[int, float] = {}
+        if Kind.EPISODE in kinds:
+            related = await graph.related(partition, question, list(chosen[Kind.EPISODE]))
+            chosen[Kind.EPISODE].update(dict.fromkeys(related))
+        read = list[Entry]()
+        if Kind.EPISODE in kinds and chosen[Kind.EPISODE]:
+            numbers = near(chosen[Kind.EPISODE], _REACH)
+            read = await reading.episodes(partition, numbers, times)
+            top = set(list(chosen[Kind.EPISODE])[:_LINKED])
+            followed = [each for each in read if each.number in near(top)]
+            there = {each.number for each in read}
+            more = await reading.linked(partition, followed, times)
+            read += [each for each in more if each.number not in there]
+        facts = list[Entry]()
+        if Kind.FACT in kinds and chosen[Kind.FACT]:
+            facts = await reading.facts(partition, list(chosen[Kind.FACT]), times)
+        cosines: Mapping[int, float] = {}
+        fact_cosines: Mapping[int, float] = {}
+        if vectors is not None and self._dense is not None:
+            numbers_read = [each.number for each in read]
+            cosines = await self._dense.cosines(partition, Kind.EPISODE, vectors, numbers_read)
+            of_facts = [each.number for each in facts]
+            fact_cosines = await self._dense.cosines(partition, Kind.FACT, vectors, of_facts)
+        frequency = dict(statistics_of(lists.get(Kind.EPISODE, ()), count))
+        for term, number in statistics_of(lists.get(Kind.FACT, ()), count).items():
+            frequency[term] = max(frequency.get(term, 0), number)
+        around = Surroundings(read)
+        episodes = [each for each in read if each.number in chosen[Kind.EPISODE]] if read else []
+        statistics = Statistics(max(count, *frequency.values(), 1), mean, frequency)
+        return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related)
+
+
+def _rank(
+    question: Question, found: _Found, now: float, *, dense: bool
+) -> tuple[list[Ranked], Evidence]:
+    episodes = [each for each in found.entries if each.kind is Kind.EPISODE]
+    facts = [each for each in found.entries if each.kind is Kind.FACT]
+    # Facts stand alone: their numbers are of another table than those of episodes.
+    told = Scoring(question, found.around, found.statistics, found.cosines)
+    held = Scoring(question, Surroundings(facts), found.statistics, found.fact_cosines)
+    rows = told.rows(episodes) + held.rows(facts)
+    best = ranked(episodes + facts, rows, found.graph, now, dense=dense)
+    top = best[:10]
+    covered = max(
+        (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry) for each in top
+    )
+    cosine = max(
+        (found.cosines if e.entry.kind is Kind.EPISODE else found.fact_cosines).get(
+            e.entry.number, 0.0
+        )
+        for e in top
+    )
+    return best, Evidence(covered, cosine if dense else None)
+
+
+def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind]) -> None:
+    if not isinstance(query, str) or len(query) > MOST_CHARACTERS:
+        raise InputError(
+            "bad_query", f"a query is a text of at most {MOST_CHARACTERS:,} characters"
+        )
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_HITS:
+        raise InputError("bad_query", f"k is a number from 1 to {MOST_HITS}")
+    if budget_tokens is not None and budget_tokens <= 0:
+        raise InputError("bad_query", "budget_tokens is a number over 0")
+    if not kinds:
+        raise InputError("bad_query", "recall gives episodes, facts or both: name one of them")
+
+
+async def _hits(partition: Partition, best: Sequence[Ranked]) -> list[Hit]:
+    """The items themselves."""
+    items: dict[tuple[Kind, int], Episode | Fact] = {}
+    numbers = {
+        kind: [each.entry.number for each in best if each.entry.kind is kind] for kind in _KINDS
+    }
+    if numbers[Kind.EPISODE]:
+        query = episode_rows(partition).where(tables.episode.c.id.in_(numbers[Kind.EPISODE]))
+        for row in await partition.execute(query):
+            items[Kind.EPISODE, row.id] = episode_of(row)
+    if numbers[Kind.FACT]:
+        query = fact_rows(partition).where(tables.fact.c.id.in_(numbers[Kind.FACT]))
+        rows = (await partition.execute(query)).all()
+        for row, fact in zip(rows, await facts_of(partition, rows), strict=True):
+            items[Kind.FACT, row.id] = fact
+    return [
+        Hit(items[key], each.score, each.ranks)
+        for each in best
+        if (key := (each.entry.kind, each.entry.number)) in items
+    ]
+
+
+def _within(hits: Sequence[Hit], budget_tokens: int | None) -> Recall:
+    """The hits that fit, best first: one that does not fit leaves room for shorter ones."""
+    kept, spent = list[Hit](), 0
+    for hit in hits:
+        tokens = token_estimate(hit.text)
+        if budget_tokens is None or spent + tokens <= budget_tokens:
+            kept.append(hit)
+            spent += tokens
+    left_out = len(hits) - len(kept)
+    reason = f"{left_out} hits did not fit into {budget_tokens} tokens" if left_out else ""
+    return Recall(tuple(kept), reason, spent)

@@ -1,0 +1,2 @@
+LEXICAL = {}
+WITH_DENSE = {}

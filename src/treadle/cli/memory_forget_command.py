@@ -1,0 +1,115 @@
+"""`treadle memory forget`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from treadle.cli.harmless import one_line
+from treadle.cli.memory_options import MemoryOptions, open_memory
+from treadle.cli.output import print_json, print_note, write_stdout
+from treadle.core.errors import InputError
+
+if TYPE_CHECKING:
+    from treadle.memory.erasure.receipt import Receipt
+    from treadle.memory.namespace import Namespace
+
+_NOT_PROVED = 1
+_DECLINED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """What is to be forgotten: one of the three."""
+
+    subject: str | None = None
+    episodes: tuple[str, ...] = ()
+    everything: bool = False
+    reason: str = ""
+    yes: bool = False
+
+
+async def forget(doom: Doom, options: MemoryOptions) -> int:
+    """Erase for good, after a person has agreed, and print the receipt.
+
+    0: nothing of it was found afterwards. 1: something was, or the person said no.
+
+    Raises InputError: `bad_usage`, `unconfirmed` where there is nobody to ask, and as
+    `Memory.forget` does.
+    """
+    if (doom.subject is not None) + bool(doom.episodes) + doom.everything != 1:
+        raise InputError("bad_usage", "give one of --subject, --episode and --everything")
+    interactive = not options.json and sys.stdin.isatty() and sys.stderr.isatty()
+    if not doom.yes and not interactive:
+        raise InputError(
+            "unconfirmed", "there is no way back, and nobody can be asked here: --yes confirms it"
+        )
+    async with open_memory(options, purging=True) as memory:
+        if not doom.yes and not await _agreed(question(doom, memory.namespace)):
+            print_note("nothing was forgotten")
+            return _DECLINED
+        receipt = await memory.forget(
+            subject=doom.subject,
+            episodes=doom.episodes,
+            everything=doom.everything,
+            reason=doom.reason,
+        )
+    if options.json:
+        print_json(receipt.as_json())
+    else:
+        write_stdout(receipt_text(receipt) + "\n")
+    return 0 if receipt.proved else _NOT_PROVED
+
+
+def question(doom: Doom, namespace: Namespace) -> str:
+    """What a person is asked before it happens."""
+    where = f"in {one_line(str(namespace))} and below it"
+    if doom.everything:
+        what = f"everything {where}"
+    elif doom.subject is not None:
+        what = f"all that says '{one_line(doom.subject, 100)}' {where}, in runs and conversations"
+    else:
+        count = len(doom.episodes)
+        what = f"{count} episode{'s' if count > 1 else ''} and what follows from them, {where}"
+    return f"Forget {what}? There is no way back."
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """A receipt for people: what is gone, and how that is known."""
+    lines = []
+    for title, counts in (("erased", receipt.erased), ("elsewhere", receipt.elsewhere)):
+        rows = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if count)
+        if rows:
+            lines.append(f"{title}: {rows}")
+    if not lines:
+        lines.append("there was nothing to erase")
+    proof = receipt.proof
+    if proof.files:
+        lines.append(
+            f"looked for {proof.fragments:,} pieces of it in {len(proof.files)} files, "
+            f"{proof.bytes_scanned:,} bytes, free space included: found {proof.found:,}"
+        )
+    if proof.rows_scanned:
+        lines.append(f"looked through {proof.rows_scanned:,} rows that are left")
+    for name, count in sorted(proof.live.items()):
+        lines.append(f"still said by {count:,} {name}, which nobody asked to erase")
+    if not receipt.proved:
+        lines.append("NOT PROVED: traces are left; try again when nothing else uses the database")
+    lines += [f"note: {one_line(note, 400)}" for note in receipt.notes]
+    return "\n".join(lines)
+
+
+async def agrees(question: str, read: Callable[[str], Awaitable[str | None]]) -> bool:
+    """Whether the person says yes; no answer is a no."""
+    said = await read(f"{question} [y/N] ")
+    return said is not None and said.strip().lower() in ("y", "yes")
+
+
+async def _agreed(question: str) -> bool:
+    from treadle.cli.approval import read_line
+    from treadle.cli.interrupts import forget_typed
+
+    forget_typed()
+    return await agrees(question, read_line)
