@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.memory.conversation import Conversation
+from treadle.memory.locomo import Conversation
 from benchmarks.memory.table import NotAvailable
 from benchmarks.memory.vectors import DIMENSIONS, Prepared
 from benchmarks.memory.workload import Load
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 KINDS = ("memory", "sqlite")
 
 
-def ranked(kind: str, vectors: Path, talks: Sequence[Conversation], folder: Path) -> list[list[str]]:
+def ranked(
+    kind: str, vectors: Path, talks: Sequence[Conversation], folder: Path
+) -> list[list[str]]:
     """What is found for each question; every conversation is a namespace of its own."""
     found: list[list[str]] = []
     with _store(kind, folder, Prepared(vectors)) as store:
         for talk in talks:
             space = ("talks", talk.name)
             for turn in talk.turns:
-                text = f"{turn.speaker}: {turn.text}"
+                text = f"{turn.speaker}: {turn.content}"
                 store.put(space, turn.id, {"text": text}, index=["text"])
             for question in talk.questions:
                 hits = store.search(space, query=question.text, limit=20)

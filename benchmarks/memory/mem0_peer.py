@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory.conversation import Conversation
+from treadle.memory.locomo import Conversation
 from benchmarks.memory.table import NotAvailable
 from benchmarks.memory.workload import Load
 
@@ -30,7 +30,7 @@ def ranked(vectors: Path, talks: Sequence[Conversation], folder: Path) -> list[l
     listed = [
         (
             talk.name,
-            [(turn.id, f"{turn.speaker}: {turn.text}") for turn in talk.turns],
+            [(turn.id, f"{turn.speaker}: {turn.content}") for turn in talk.turns],
             [question.text for question in talk.questions],
         )
         for talk in talks

@@ -51,11 +51,17 @@ async def select(
     return doomed
 
 
-async def select_rows(partition: Partition, table: sa.Table, numbers: Collection[int]) -> Doomed:
-    """What goes with rows of one table, by their numbers."""
+async def select_old(partition: Partition, numbers: Collection[int]) -> Doomed:
+    """What goes with episodes that are too old, or too many, by their numbers.
+
+    What is summed up of people stays: it is no copy of an episode.
+    """
     doomed = Doomed()
-    await _load(partition, doomed, table, numbers)
-    await _follow(partition, doomed)
+    await _load(partition, doomed, tables.episode, numbers)
+    await _unsupported_facts(partition, doomed)
+    await _about(partition, doomed)
+    doomed.subjects.clear()
+    await _derived(partition, doomed)
     return doomed
 
 

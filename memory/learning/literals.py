@@ -49,8 +49,9 @@ _NO_NAMES = frozenset(_WORDS.split())
 class Slot:
     """A literal of a task.
 
-    kind: `int`, `decimal`, `date`, `text` (quoted), `email`, `name`, `path:EXTENSION` and
+    kind: `int`, `decimal`, `date`, `text` (quoted), `email`, `name`, `path:SHAPE:EXTENSION` and
         `url:HOST:EXTENSION`: what is done with one kind of file, or one site, may not fit another.
+        The shape of a path is `name`, `folders` or `absolute`.
     """
 
     kind: str
@@ -148,7 +149,7 @@ def _kind(group: str, value: str) -> str:
     if group in _TEXTS:
         return "text"
     if group == "path":
-        return f"path:{_extension(value)}"
+        return f"path:{_shape(value)}:{_extension(value)}"
     if group == "url":
         try:
             parts = urlsplit(value)
@@ -156,6 +157,12 @@ def _kind(group: str, value: str) -> str:
             return f"url:{value}:"  # no URL after all: the same as itself only
         return f"url:{parts.scheme}//{parts.netloc.casefold()}:{_extension(parts.path)}"
     return group
+
+
+def _shape(path: str) -> str:
+    if path.startswith(("/", "~")):
+        return "absolute"
+    return "folders" if "/" in path else "name"
 
 
 def _extension(path: str) -> str:

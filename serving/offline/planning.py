@@ -18,6 +18,13 @@ from treadle.serving.offline.intents.listing import exists, list_or_count
 from treadle.serving.offline.intents.measuring import measure_files
 from treadle.serving.offline.intents.pages import fetch_pages
 from treadle.serving.offline.intents.reading import read_files, read_lines
+from treadle.serving.offline.intents.remembering import (
+    MemoryRequest,
+    is_personal,
+    memory_draft,
+    memory_request,
+    question_to_memory,
+)
 from treadle.serving.offline.intents.row_counts import count_rows
 from treadle.serving.offline.intents.searching import search_files
 from treadle.serving.offline.intents.summarising import summarise
@@ -70,9 +77,14 @@ _GIVEN_TEXT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """A part of the task; `source` is its text, `start` and `end` where that stands."""
+
     clause: Clause
     source: str
     unserved: bool
+    start: int = 0
+    end: int = 0
+    memory: MemoryRequest | None = None
 
 
 def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[str, JsonValue]:
@@ -80,13 +92,19 @@ def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[st
 
     Any text at all has a plan: what is not understood is named in the answer.
     """
-    parts = _parts(_unquoted(task))
-    if earlier and parts and len(parts) == 1:
+    text = _unquoted(task)
+    parts = _for_memory(_parts(text), text, offered)
+    alone = len(parts) == 1 and parts[0].memory is None
+    if earlier and alone and not ("recall" in offered and is_personal(parts[0].source)):
         parts = [_continued(parts[0], earlier)]
     writer = PlanWriter()
     unread: list[str] = []
     missing: dict[str, None] = {}
     parts, drafts = _merged(parts, _drafts(parts))
+    drafts = [
+        question_to_memory(part.source, offered) if draft is None else draft
+        for part, draft in zip(parts, drafts, strict=True)
+    ]
     for at, (part, draft) in enumerate(zip(parts, drafts, strict=True)):
         if draft is None:
             unread.append(part.source)
@@ -127,19 +145,24 @@ def _parts(task: str) -> list[_Part]:
     if given and len(task) > given.end() + 20:
         return [_given_text(task, given.end())]
     tokens = scan(task)
-    pieces = [piece for piece in split(tokens) if not is_filler(piece)]
+    pieces = [
+        piece
+        for piece in split(tokens)
+        if not is_filler(piece) or memory_request(task[piece[0].start : piece[-1].end])
+    ]
     parts: list[_Part] = []
     rest = pieces[_MAX_PARTS:]
     beyond = tokens[-1].end if len(tokens) > MAX_TOKENS - 10 else 0
     for piece in pieces[:_MAX_PARTS]:
         source = task[piece[0].start : piece[-1].end]
         clause = Clause.of(piece) if len(piece) <= _MAX_TOKENS else Clause(())
-        parts.append(_Part(clause, source, _is_unserved(piece)))
+        place = piece[0].start, piece[-1].end
+        parts.append(_Part(clause, source, _is_unserved(piece), *place))
     if rest:
-        source = task[rest[0][0].start :]
-        parts.append(_Part(Clause(()), source, unserved=True))
+        start = rest[0][0].start
+        parts.append(_Part(Clause(()), task[start:], True, start, len(task)))
     elif beyond and task[beyond:].strip():
-        parts.append(_Part(Clause(()), task[beyond:], unserved=True))
+        parts.append(_Part(Clause(()), task[beyond:], True, beyond, len(task)))
     return _with_targets(parts)
 
 
@@ -248,8 +271,37 @@ def _union(first: Targets, second: Targets) -> Targets:
     )
 
 
+def _for_memory(parts: list[_Part], task: str, offered: Collection[str]) -> list[_Part]:
+    """`parts` with those marked that memory serves, where it is there. What is to be remembered
+    goes on over parts that are no request of their own: "remember that Rex barks. He is old."
+    """
+    marked: list[_Part] = []
+    for part in parts:
+        request = memory_request(part.source)
+        if request is not None and request.tool in offered:
+            marked.append(replace(part, memory=request, unserved=False))
+            continue
+        last = marked[-1] if marked else None
+        if last is not None and last.memory is not None and last.memory.act == "remember":
+            if part.unserved or draft_for(part.clause) is None:
+                longer = memory_request(task[last.start : part.end])
+                if longer is not None and longer.act == "remember":
+                    marked[-1] = replace(
+                        last, source=task[last.start : part.end], end=part.end, memory=longer
+                    )
+                    continue
+        marked.append(part)
+    return marked
+
+
 def _drafts(parts: list[_Part]) -> list[Draft | None]:
-    return [None if part.unserved else draft_for(part.clause) for part in parts]
+    return [_draft(part) for part in parts]
+
+
+def _draft(part: _Part) -> Draft | None:
+    if part.memory is not None:
+        return memory_draft(part.memory)
+    return None if part.unserved else draft_for(part.clause)
 
 
 def _merged(

@@ -169,6 +169,7 @@ VERBS: Final = frozenset(
         "crawl", "visit", "browse", "inspect", "profile", "verify", "digest", "do", "repeat",
         "double", "halve", "square", "plot", "say", "buy", "sing", "edit", "replace",
         "generate", "build", "deploy", "remind", "schedule", "commit", "push", "post", "upload",
+        "remember", "recall", "forget", "memorise", "memorize",
     }
 )  # fmt: skip
 """Verbs that a request starts with; those we cannot serve are here to be told apart."""

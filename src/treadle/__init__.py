@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from treadle.executor.approval import ApprovalRequest, Approve, Decision, approve_all
     from treadle.executor.approval_policy import ApprovalPolicy, allow, ask, deny
     from treadle.executor.result import RunResult, StepResult
+    from treadle.memory.memory import Memory
     from treadle.planner.patch import PlanPatch
     from treadle.planner.plan import Plan
     from treadle.planner.step import OnFailure, Retry, Step
@@ -67,6 +68,7 @@ _HOMES = {
     "executor.approval_policy": ("ApprovalPolicy", "allow", "ask", "deny"),
     "executor.result": ("RunResult", "StepResult"),
     "core.prices": ("Price",),
+    "memory.memory": ("Memory",),
     "planner.patch": ("PlanPatch",),
     "planner.plan": ("Plan",),
     "planner.step": ("OnFailure", "Retry", "Step"),
@@ -97,6 +99,7 @@ __all__ = [
     "Event",
     "Handle",
     "InputError",
+    "Memory",
     "Message",
     "ModelError",
     "OnFailure",

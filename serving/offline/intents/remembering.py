@@ -43,6 +43,10 @@ _RECALL = re.compile(
     rf"where| who)?)\b(?P<query>.{{0,2000}}?){_END}",
     re.IGNORECASE | re.DOTALL,
 )
+_MY_DATE = re.compile(
+    rf"\s*{_POLITE}(?:what|which|on what|at what) (?:time|day|date) (?:is|are|was|were) (?:my|our) \S.{{0,200}}",
+    re.IGNORECASE | re.DOTALL,
+)
 _QUESTION = re.compile(
     rf"\s*{_POLITE}(?P<word>what|what's|whats|who|who's|whose|when|where|where's|which|how|why|"
     r"is|are|am|do|does|did|was|were|has|have|tell me)\b(?P<rest>.*)",
@@ -84,6 +88,8 @@ def memory_request(source: str) -> MemoryRequest | None:
     if found := _RECALL.fullmatch(plain[: 4 * _MOST_QUERY]):
         # In the words of the question: what is looked for is said in them.
         return MemoryRequest("recall", found["query"].strip(" ,:") or plain.strip())
+    if _MY_DATE.fullmatch(plain[:_MOST_QUERY]):
+        return MemoryRequest("recall", plain.strip())
     return None
 
 
@@ -128,6 +134,12 @@ def question_to_memory(source: str, offered: Collection[str]) -> Draft | None:
     if not personal:
         draft.say(UNREAD)
     return draft
+
+
+def is_personal(source: str) -> bool:
+    """Whether `source` asks about whoever asks."""
+    question = _QUESTION.fullmatch(source[:_MOST_QUERY].replace("’", "'").strip())
+    return question is not None and _PERSONAL.search(question["rest"]) is not None
 
 
 def _name(words: str) -> str:

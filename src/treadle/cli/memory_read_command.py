@@ -138,9 +138,7 @@ async def procedures(retired: bool, options: MemoryOptions) -> int:
     return 0
 
 
-def _print_facts(
-    found: Sequence[Fact], asked: Asked, options: MemoryOptions, nothing: str
-) -> int:
+def _print_facts(found: Sequence[Fact], asked: Asked, options: MemoryOptions, nothing: str) -> int:
     if options.json:
         document: dict[str, JsonValue] = {
             "facts": [fact_document(each) for each in found],

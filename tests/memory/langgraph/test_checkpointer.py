@@ -265,3 +265,17 @@ def test_special_writes_are_replaced_and_others_stay(saver: TreadleCheckpointer)
         assert found.pending_writes is not None
         kept = {(name, value) for of, name, value in found.pending_writes if of == task}
         assert kept == {("a", "first"), (channel, "second")}
+
+
+def test_writes_come_in_the_order_of_their_tasks(saver: TreadleCheckpointer) -> None:
+    config = keep(saver, at())
+    for task, path in (("a", "p2"), ("b", "p1"), ("c", ""), ("a2", "p1")):
+        saver.put_writes(config, [("x", f"{task} 0"), ("y", f"{task} 1")], task, path)
+    found = saver.get_tuple(config)
+    assert found is not None
+    assert [value for _, _, value in found.pending_writes or ()] == [
+        "c 0", "c 1", "a2 0", "a2 1", "b 0", "b 1", "a 0", "a 1",
+    ]  # fmt: skip
+    child = keep(saver, config, 1)
+    history = saver.get_delta_channel_history(config=child, channels=["x"])
+    assert [value for _, _, value in history["x"]["writes"]] == ["c 0", "a2 0", "b 0", "a 0"]

@@ -34,7 +34,7 @@ async def test_a_move_closes_and_keeps_what_was(facts: Facts, clock: FakeClock) 
     assert second.closed == (first.fact.id,)
     assert second.fact.text == "alice lives in Rome"
     assert _objects(await facts.facts("ALICE", namespace=ALICE)) == ["Rome"]
-    assert _objects(await facts.facts("Alice", namespace=ALICE, as_of="2015")) == ["Paris"]
+    assert _objects(await facts.facts("Alice", namespace=ALICE, as_of="2015-01-01")) == ["Paris"]
     assert await facts.facts("Alice", namespace=ALICE, as_of="2009-12-31") == ()
     paris, rome = await facts.timeline("Alice", namespace=ALICE)
     assert paris.valid_to == rome.valid_from == datetime(2020, 5, 1, tzinfo=UTC)
@@ -48,14 +48,14 @@ async def test_what_was_known_can_be_asked_for(facts: Facts, clock: FakeClock) -
     clock.advance(100)
     await facts.retract(second.fact.id, namespace=ALICE)
     then = first.fact.recorded_at
-    assert _objects(await facts.facts("a", namespace=ALICE, as_of="2020", known_at=then)) == [
+    assert _objects(await facts.facts("a", namespace=ALICE, as_of="2020-01-01", known_at=then)) == [
         "Paris"
     ]
     later = second.fact.recorded_at
-    assert _objects(await facts.facts("a", namespace=ALICE, as_of="2020", known_at=later)) == [
-        "Rome"
-    ]
-    assert await facts.facts("a", namespace=ALICE, as_of="2020") == ()
+    assert _objects(
+        await facts.facts("a", namespace=ALICE, as_of="2020-01-01", known_at=later)
+    ) == ["Rome"]
+    assert await facts.facts("a", namespace=ALICE, as_of="2020-01-01") == ()
     (known,) = await facts.timeline("a", namespace=ALICE, known_at=then)
     assert known == first.fact or (known.valid_to is None and known.id == first.fact.id)
 
@@ -213,9 +213,7 @@ async def test_the_latest_holds_although_the_clock_went_back(
         ({"cardinality": "few"}, "bad_fact"),
     ],
 )
-async def test_what_is_no_fact_is_named(
-    facts: Facts, values: dict[str, object], code: str
-) -> None:
+async def test_what_is_no_fact_is_named(facts: Facts, values: dict[str, object], code: str) -> None:
     given = {"subject": "a", "predicate": "likes", "object": "tea", **values}
     with pytest.raises(InputError) as caught:
         await facts.tell(namespace=ALICE, **given)  # type: ignore[arg-type]

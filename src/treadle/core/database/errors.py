@@ -17,8 +17,13 @@ BUSY_SECONDS = 10.0
 # By number and not by text: what a message says is the language of the server, and the name of a
 # database or a file.
 _SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SQLITE_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _POSTGRES_LOCKED = ("55P03",)  # lock_not_available: our lock_timeout
 _POSTGRES_FULL = ("53100",)  # disk_full
+_POSTGRES_CORRUPT = ("XX001", "XX002")  # data_corrupted, index_corrupted
+
+# Python's own words, where a text is not UTF-8 any more; there is no number for it.
+_NOT_TEXT = "Could not decode to UTF-8"
 
 
 @contextmanager
@@ -45,6 +50,13 @@ def database_error(url: DatabaseUrl, error: BaseException) -> TreadleError:
         )
     if number == sqlite3.SQLITE_FULL or state in _POSTGRES_FULL:
         return RunError("database_full", f"{url}: {said}; make room, then resume")
+    if number in _SQLITE_CORRUPT or state in _POSTGRES_CORRUPT or said.startswith(_NOT_TEXT):
+        return RunError(
+            "database_corrupt",
+            f"{url} is damaged, or no database ({said}): keep a copy of it, then restore a backup, "
+            "or save what can still be read with `treadle memory salvage` (or `.recover` of "
+            "sqlite3), and go on with that",
+        )
     # SQLite's "operational" errors are those of a wrong statement, too.
     unreachable = isinstance(raised, OSError) or (
         isinstance(error, OperationalError | sqlite3.OperationalError)
