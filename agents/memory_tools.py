@@ -12,11 +12,13 @@ from treadle.tools import Effect, Tool, tool
 
 if TYPE_CHECKING:
     from treadle.memory.erasure.receipt import Receipt
+    from treadle.memory.fact import Fact
     from treadle.memory.hit import Hit
     from treadle.memory.memory import Memory
 
 MOST_HITS = 50
 MOST_FACTS = 50
+MOST_SAID = 10
 """Facts, and episodes, that one call tells of somebody."""
 
 SELF = "user"
@@ -102,17 +104,8 @@ def _readers(memory: Callable[[], Memory]) -> list[Tool]:
         """
         name = SELF if subject.strip().lower() in _MEANT_ME else subject
         with _coded():
-            opened = memory()
-            await opened.work()
-            facts = await opened.facts.facts(name, namespace=opened.namespace)
-            facts = facts[-MOST_FACTS:]
-            hits: list[Hit] = []
-            if name != SELF:
-                found = await opened.recall(name, 10)
-                hits = [hit for hit in found.hits if hit.id not in {each.id for each in facts}]
-                hits = [hit for hit in hits if not _asks(hit)]
-        _add(label for each in facts for label in each.taint)
-        _read(hits)
+            facts, hits = await _about(memory(), name)
+        _add(label for each in (*facts, *hits) for label in each.taint)
         lines = [*(each.text for each in facts), *(_told(hit) for hit in hits)]
         return {
             "subject": name,
@@ -121,6 +114,30 @@ def _readers(memory: Callable[[], Memory]) -> list[Tool]:
         }
 
     return [recall, recall_about]
+
+
+async def _about(memory: Memory, name: str) -> tuple[list[Fact], list[Hit]]:
+    """What is so of `name` now, and what was said of it; of the user the facts alone, as all that
+    was said here is theirs.
+    """
+    from treadle.memory.fact import Fact
+    from treadle.memory.kinds import Kind
+
+    # What was said a moment ago is to be among it.
+    await memory.work()
+    told = await memory.facts.facts(name, namespace=memory.namespace)
+    found = await memory.recall(name, MOST_FACTS, kinds=(Kind.FACT,))
+    # What stands near it in the graph bears on it, and is not about it.
+    others = [
+        hit.item
+        for hit in found.hits
+        if isinstance(hit.item, Fact) and name.casefold() in hit.text.casefold()
+    ]
+    facts = {each.id: each for each in (*told[-MOST_FACTS:], *others)}
+    if name == SELF:
+        return list(facts.values()), []
+    said = await memory.recall(name, MOST_SAID, kinds=(Kind.EPISODE,))
+    return list(facts.values()), [hit for hit in said.hits if not _asks(hit)]
 
 
 def _forget(memory: Callable[[], Memory]) -> Tool:

@@ -9,12 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/python.md",
+    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/langgraph.md", "docs/python.md",
     "docs/repository.md", "docs/sandbox.md", "docs/testing.md", "docs/tool_retrieval.md",
     "docs/tools.md",
 )  # fmt: skip
 SOURCES = ("src/treadle/core", "src/treadle/cli", "src/treadle/mcp_server", "src/treadle/telemetry", "src/treadle/testing",
-           "agents", "planner", "executor", "tools", "serving")  # fmt: skip
+           "agents", "planner", "executor", "tools", "memory", "serving")  # fmt: skip
 
 
 def python_blocks() -> list[tuple[str, str]]:

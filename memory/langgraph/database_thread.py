@@ -18,13 +18,10 @@ from typing import TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from treadle.core.database import Database, DatabaseUrl, Migrations
+from treadle.core.database import Database, DatabaseUrl
 from treadle.core.errors import RunError
 
 ResultT = TypeVar("ResultT")
-
-MIGRATIONS = Migrations(head=max(Migrations().head, "0003"))
-"""The schema that has our tables."""
 
 DEADLINE = 300.0
 """Seconds after which a call is given up. Waiting for locks and servers ends long before."""
@@ -134,7 +131,7 @@ class _Running:
 
     async def run(self, work: Work[ResultT]) -> ResultT:
         if self._access is None:
-            self._access = Access(Database(self._url, MIGRATIONS))
+            self._access = Access(Database(self._url))
         try:
             async with asyncio.timeout(DEADLINE):
                 return await work(self._access)

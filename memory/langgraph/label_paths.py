@@ -63,6 +63,6 @@ def _matches(condition: MatchCondition, labels: Labels) -> bool:
     if len(labels) < len(path):
         return False
     if condition.match_type == "suffix":
-        pass
+        path, labels = path[::-1], labels[::-1]
     # The rest of the labels is anything.
     return all(wanted in ("*", label) for wanted, label in zip(path, labels, strict=False))

@@ -32,6 +32,7 @@ _LITERAL = re.compile(
 
 _TEXTS = frozenset({"double", "curly", "code", "single"})
 _SENTENCE_ENDS = frozenset(".!?:;\n-*(")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _SPACE = re.compile(r"\s+")
 
 # What carries the meaning of a sentence is none of its names, however it is written.
@@ -49,8 +50,8 @@ _NO_NAMES = frozenset(_WORDS.split())
 class Slot:
     """A literal of a task.
 
-    kind: `int`, `decimal`, `date`, `text` (quoted), `email`, `name`, `path:SHAPE:EXTENSION` and
-        `url:HOST:EXTENSION`: what is done with one kind of file, or one site, may not fit another.
+    kind: `int`, `year` (1900 to 2099), `decimal`, `date`, `text` (quoted), `email`, `name`,
+        `path:SHAPE:EXTENSION` and `url:HOST:EXTENSION`: what is done with one kind of file, or one site, may not fit another.
         The shape of a path is `name`, `folders` or `absolute`.
     """
 
@@ -60,7 +61,7 @@ class Slot:
     @property
     def is_number(self) -> bool:
         """Whether it is one that JSON could hold as a number, too."""
-        return self.kind in ("int", "decimal")
+        return self.kind in ("int", "year", "decimal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _kind(group: str, value: str) -> str:
         except ValueError:
             return f"url:{value}:"  # no URL after all: the same as itself only
         return f"url:{parts.scheme}//{parts.netloc.casefold()}:{_extension(parts.path)}"
-    return group
+    return "year" if group == "int" and _YEAR.fullmatch(value) else group
 
 
 def _shape(path: str) -> str:

@@ -22,8 +22,8 @@ there is no such tool (any more)."""
 class Parameter:
     """A literal of the task.
 
-    open: whether two runs have shown that the plan takes any value of this kind here, in these
-        places. Until then the plan is for this very value.
+    open: whether two runs have shown that a planner puts the value there, whatever it is. Until
+        then the plan is for this very value.
     """
 
     slot: Slot

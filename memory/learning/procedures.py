@@ -36,6 +36,7 @@ from treadle.memory.learning.template import (
     Wire,
     bound,
     dates_beside,
+    explained_by,
     identity,
     tools_of,
 )
@@ -58,7 +59,7 @@ MOST_TASK = 4_000
 MOST_PLAN = 64 * 1024
 """Characters of a plan that is kept, as JSON."""
 
-MOST_ALIKE = 8
+MOST_ALIKE = 32
 """Plans that are kept for tasks that ask the same: the last that were of use."""
 
 EXAMPLES = 2
@@ -101,16 +102,17 @@ class Procedures:
             alike = await self._alike(partition, words)
             same = [each for each in alike if _same_plan(each, words, plan)]
             holding = [each for each in same if each.fingerprint == made]
-            for each in holding:
-                await self._confirm(partition, each, words, taint)
-            if holding:
-                return await _by_id(partition, holding[0].id)
-            for each in same:  # its tools have changed since
+            confirmed = [await self._confirm(partition, each, words, taint) for each in holding]
+            for each in confirmed:
+                if _varies_to(each, words):
+                    return each
+            changed = [each for each in same if each not in holding]  # its tools, since then
+            for each in changed:
                 await self._retire(partition, each)
-            kept = [each for each in alike if each not in same]
+            kept = [each for each in alike if each not in changed]
             for each in kept[MOST_ALIKE - 1 :]:
                 await self._retire(partition, each)
-            version = 1 + max((each.version for each in same), default=0)
+            version = 1 + max((each.version for each in changed), default=0)
             return await self._insert(
                 partition, task, words, plan, made, version=version, source=source, taint=taint
             )
@@ -193,15 +195,14 @@ class Procedures:
 
     async def _confirm(
         self, partition: Partition, found: Procedure, words: Wording, taint: Labels
-    ) -> None:
+    ) -> Procedure:
         parameters = tuple(
             replace(known, open=known.open or known.slot.value != slot.value)
             for known, slot in zip(found.parameters, words.slots, strict=True)
         )
-        await self._update(
-            partition, found, outcomes=found.outcomes.after(True), parameters=parameters,
-            taint=found.taint | taint,
-        )  # fmt: skip
+        outcomes, labels = found.outcomes.after(True), found.taint | taint
+        await self._update(partition, found, outcomes=outcomes, parameters=parameters, taint=labels)
+        return replace(found, outcomes=outcomes, parameters=parameters, taint=labels)
 
     async def _update(
         self,
@@ -303,8 +304,7 @@ def _best(
     for each in alike:
         if not each.outcomes.good or not each.holds(fingerprint_of):
             continue
-        pairs = zip(each.parameters, words.slots, strict=True)
-        if any(not known.open and known.slot.value != slot.value for known, slot in pairs):
+        if not _varies_to(each, words):
             continue
         try:
             plan, _ = bound(each.template, _values(each, words))
@@ -313,6 +313,25 @@ def _best(
         found.append(Reuse(each, plan, tuple(slot.value for slot in words.slots)))
     # Of plans that are as good the last that was used: `max` keeps the first of equals.
     return max(found, key=lambda reuse: reuse.procedure.outcomes.bound, default=None)
+
+
+def _varies_to(procedure: Procedure, words: Wording) -> bool:
+    """Whether the plan is known to be the same for these values."""
+    pairs = zip(procedure.parameters, words.slots, strict=True)
+    varied = [known for known, slot in pairs if known.slot.value != slot.value]
+    return all(_may_vary(procedure, known) for known in varied)
+
+
+def _may_vary(procedure: Procedure, parameter: Parameter) -> bool:
+    """Whether another value is known to have the same plan.
+
+    A name never is: Paris is a city and Germany is none, and no code can tell. A quoted text is
+    where the planner took it as it is, and has not decided what it stands for.
+    """
+    kind = parameter.slot.kind
+    if not parameter.open or kind == "name":
+        return False
+    return kind != "text" or explained_by(procedure.template, procedure.task)
 
 
 async def _by_id(partition: Partition, uid: str) -> Procedure | None:

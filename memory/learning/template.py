@@ -13,6 +13,7 @@ from typing import cast
 
 from treadle.core.json_value import JsonValue, canonical_json
 from treadle.memory.learning.literals import Slot
+from treadle.memory.learning.words import words_of
 
 Wire = dict[str, JsonValue]
 """A plan in its wire form."""
@@ -173,6 +174,15 @@ def identity(plan: Wire) -> bytes:
 def dates_beside(plan: Wire, task: str) -> bool:
     """Whether a plan holds dates that its task does not name: it is about the day it was made."""
     return any(date not in task for leaf in leaves(plan) for date in _DATE_LIKE.findall(str(leaf)))
+
+
+def explained_by(plan: Wire, task: str) -> bool:
+    """Whether all words in the arguments of a plan are words of its task: the planner has added
+    none of its own, such as the name of the column that a value belongs to.
+    """
+    said = set(words_of(task))
+    own = (word for leaf in leaves({**plan, "answer": None}) for word in words_of(str(leaf)))
+    return all(word in said for word in own if word.isalpha() and len(word) > 1)
 
 
 def leaves(plan: Wire) -> Iterable[str | int | float]:

@@ -10,7 +10,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,10 +107,13 @@ _SESSION = re.compile(r"session_(\d{1,6})")
 def _unpacked(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            start = file.read(2)
-        opened = gzip.open(path) if start == b"\x1f\x8b" else path.open("rb")
-        with opened as file:
-            raw = file.read(MOST_BYTES + 1)
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            if packed:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    raw = unpacked.read(MOST_BYTES + 1)
+            else:
+                raw = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _bad(f"{path} cannot be read: {error}") from None
     if len(raw) > MOST_BYTES:

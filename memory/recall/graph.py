@@ -41,7 +41,8 @@ async def related(
         .order_by(_mention.c.entity_id, _mention.c.episode_id.desc())
         .limit(_MOST_EDGES)
     )
-    found = [(int(entity), int(episode)) for entity, episode in await partition.execute(edges)]
+    rows = await partition.execute(edges)
+    found = [(int(row.entity_id), int(row.episode_id)) for row in rows]
     if not found:
         return {}
     weights = {number: 1.0 / place for place, number in enumerate(seeds, 1)}

@@ -90,10 +90,10 @@ async def postings(
     sql = _union(len(asked), partition.is_sqlite)
     rows = await partition.raw(sql, {**values, "most": most})
     listed: dict[int, list[int]] = {}
-    for at, joined in rows:
-        if joined:
-            found = [int(each) // lexical_index.KINDS for each in joined.split(",")]
-            listed[at] = sorted(found, reverse=True)
+    for row in rows:
+        if row.found:
+            found = [int(each) // lexical_index.KINDS for each in row.found.split(",")]
+            listed[int(row.place)] = sorted(found, reverse=True)
     made: dict[Kind, list[Postings]] = {kind: [] for kind in kinds}
     for at, (kind, term) in enumerate(asked):
         numbers = listed.get(at, [])
@@ -105,8 +105,9 @@ async def postings(
 def _union(count: int, is_sqlite: bool) -> str:
     match = lexical_index.MATCH_SQLITE if is_sqlite else lexical_index.MATCH_POSTGRESQL
     joined = "group_concat(rowid)" if is_sqlite else "string_agg(cast(rowid as text), ',')"
+    # Only numbers of places are written into it; what is looked for goes in as values.
     return " union all ".join(
-        f"select {at} as place, {joined} as found from "
+        f"select {at} as place, {joined} as found from "  # noqa: S608
         f"({match.replace(':token', f':token{at}')} order by rowid desc limit :most) as list{at}"
         for at in range(count)
     )
@@ -176,7 +177,7 @@ _MOST_TERMS = 2_000
 
 
 def _entry(row: sa.Row[Any]) -> Entry:
-    number, text, terms, actor, thread, previous, time, uses = row
+    number, text, terms, actor, thread, previous, time, uses = tuple(row)
     return Entry(
         number=number,
         kind=Kind.EPISODE,

@@ -11,17 +11,20 @@ MOST_CHARACTERS = 2_000
 """That are looked at: dates matter in questions, which are short."""
 
 _MOST = 4
-_MONTHS = (
+_MONTH_NAMES = (
     "january february march april may june july august september october november december"
-).split()
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+)
+_DAY_NAMES = "monday tuesday wednesday thursday friday saturday sunday"
+_NUMBER_NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
+_MONTHS = tuple(_MONTH_NAMES.split())
+_DAYS = tuple(_DAY_NAMES.split())
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
-_NUMBERS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()
-    )
-} | {"a": 1, "an": 1, "couple": 2, "few": 3}
+_NUMBERS = {word: number for number, word in enumerate(_NUMBER_NAMES.split())} | {
+    "a": 1,
+    "an": 1,
+    "couple": 2,
+    "few": 3,
+}
 _MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" if len(name) > 3 else name for name in _MONTHS)
 _MONTH = _MONTH.replace("sep(?:tember)?", "sept?(?:ember)?")
 
@@ -87,9 +90,9 @@ def _written(match: re.Match[str], now: datetime) -> Interval | None:
     parts = match.groupdict()
     month = _month_number(parts["month"])
     day, year = parts["day"] or parts["after"], parts["year"]
-    if day is None and year is None and parts["month"] in ("may", "mar", "march", "sept", "dec"):
-        if not re.search(r"\b(?:in|since|during|of|until|by|last|this|next)\s*$", match["before"]):
-            return None  # "may" and "march" are words of their own
+    bare = day is None and year is None
+    if bare and parts["month"] in ("may", "mar", "march") and not _LEADING.search(match["before"]):
+        return None  # these are words of their own
     at = int(year) if year else _latest_year(month, int(day or 1), now)
     return _day(at, month, int(day)) if day else _month(at, month)
 
@@ -157,6 +160,7 @@ def _year(match: re.Match[str], now: datetime) -> Interval:
     return _month(int(match.group()), 1, 12)
 
 
+_LEADING = re.compile(r"\b(?:in|since|during|of|until|by|last|this|next)\s*$")
 _Reader = Callable[[re.Match[str], datetime], "Interval | None"]
 _COUNT = "|".join(_NUMBERS)
 # The longer ones first: each takes what it has read out of the text.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-STOP_WORDS = frozenset(
-    """
+_WORDS = """
     a an the and or but if then else of at by for with about against between into through during
     before after above below to from up down in out on off over under again further once here there
     when where why how all any both each few more most other some such no nor not only own same so
@@ -12,5 +11,6 @@ STOP_WORDS = frozenset(
     themselves what which who whom whose this that these those am is are was were be been being have
     has had having do does did doing would could shall may might must let don doesn didn isn aren
     wasn weren haven hasn hadn won wouldn couldn shouldn s t d m re ve ll
-    """.split()
-)
+"""
+
+STOP_WORDS = frozenset(_WORDS.split())

@@ -85,7 +85,7 @@ def stem(word: str) -> str:
     """The stem of an English word, in lower case; others stay as they are."""
     if not word.isascii() or not word.isalpha() or len(word) < 3:
         return word
-    return _stemmer().stemWord(word)
+    return str(_stemmer().stemWord(word))
 
 
 @lru_cache(maxsize=1)

@@ -40,12 +40,38 @@ class Placement:
     remains: tuple[tuple[int, float, float], ...] = ()
 
 
-def place(there: Sequence[Held], key: Hashable, start: float, end: float) -> Placement:
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """That something was said to hold from `start` on, within an interval that says so as well."""
+
+    key: Hashable
+    start: float
+
+
+def standing(there: Sequence[Held], stated: Sequence[Stated]) -> list[Stated]:
+    """Those statements that have not been overruled: what they say holds when they say it."""
+    return [
+        each
+        for each in stated
+        if any(held.key == each.key and held.start < each.start < held.end for held in there)
+    ]
+
+
+def place(
+    there: Sequence[Held],
+    key: Hashable,
+    start: float,
+    end: float,
+    stated: Sequence[Stated] = (),
+) -> Placement:
     """Where a fact goes that held from `start` to `end`.
 
     With both ends stated it takes its place, whatever was there. With an open end it holds until
     the next thing known to begin, so that an older fact that is told later closes no newer one;
     an end that is known already stands. With an open start ("used to") it fills the last gap.
+
+    stated: statements within the intervals: where something else comes in between, what they say
+        holds again from them on.
     """
     if start == -math.inf:
         filled = _last_gap(there, key, end)
@@ -56,7 +82,9 @@ def place(there: Sequence[Held], key: Hashable, start: float, end: float) -> Pla
         for each in there:
             if each.key == key and each.start <= start < each.end:
                 return Placement(None, None, duplicate_of=each.id)
-        end = min((each.start for each in there if each.start > start), default=math.inf)
+        later = [each.start for each in there if each.start > start]
+        later += [each.start for each in standing(there, stated) if each.start > start]
+        end = min(later, default=math.inf)
     same = [each for each in there if each.key == key and each.start <= end and start <= each.end]
     for each in same:
         if each.start <= start and end <= each.end:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,13 +24,19 @@ from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
 from treadle.memory.text import terms
 from treadle.memory.writing.entities import known_as, numbered
-from treadle.memory.writing.intervals import Held, Placement, place
+from treadle.memory.writing.intervals import Held, Placement, Stated, place
 from treadle.memory.writing.outbox import post
 from treadle.memory.writing.predicates import in_words
 from treadle.memory.writing.statement import CheckedStatement, exact
 
 _fact = tables.fact
 _source = tables.fact_source
+
+MOST_REPETITIONS = 256
+"""That are kept of one subject and predicate."""
+
+# What is recorded and retired in one transaction for another reason was never to be seen either.
+_REPETITION = (_fact.c.retired_at == _fact.c.recorded_at) & (_fact.c.terms == "")
 
 Outcome = Literal["new", "duplicate", "revived"]
 
@@ -74,21 +80,41 @@ class Ledger:
         if tainted:
             live = [row for row in live if row.taint != "[]"]
         there = [Held(row.id, (row.object_key, row.taint != "[]"), *_span(row)) for row in live]
-        placed = place(there, (checked.object_key, tainted), start, end)
+        said = [
+            Stated((row.object_key, row.taint != "[]"), _span(row)[0])
+            for row in rows
+            if _is_repetition(row)
+        ]
+        key = (checked.object_key, tainted)
+        known = {each.start for each in said if each.key == key}
+        placed = place(there, key, start, end, said)
         duplicate = duplicate or placed.duplicate_of
         if duplicate is not None or placed.start is None:
             # Nothing is known of a time that is not taken: what is there stands.
             number = duplicate or next(iter(row.id for row in live))
             await self._add_sources(number, sources if duplicate is not None else [])
+            if duplicate is not None and len(said) < MOST_REPETITIONS:
+                held = next(row for row in rows if row.id == duplicate)
+                inside = [start] if start > _span(held)[0] else []
+                await self._repeat(held, inside, known)
             return Entry(number, "duplicate")
         by_number = {row.id: row for row in rows}
-        revived = [row for row in rows if row.object_key == checked.object_key]
+        revived = [
+            row
+            for row in rows
+            if row.object_key == checked.object_key and not _is_repetition(row)
+        ]
         before = placed.merged or placed.cut or tuple(row.id for row in revived[-1:])
         number = await self._new_row(checked, subjects[0], placed, by_number, before)
         await self._give_way(placed, by_number)
         await self._add_sources(number, sources)
         for merged in placed.merged:
             await self._copy_sources(merged, number)
+            # Where the parts began is still known to have been said.
+            starts = [start, _span(by_number[merged])[0]]
+            inside = [each for each in starts if placed.start < each]
+            await self._repeat(by_number[merged], inside, known)
+            known.update(inside)
         # Only what was there, and is no more, is revived.
         outcome: Outcome = "revived" if revived and not placed.merged else "new"
         return Entry(number, outcome, tuple(by_number[each].uid for each in placed.cut))
@@ -112,6 +138,9 @@ class Ledger:
             start, end = _span(row)
             if start < at < end:
                 closed.append(await self._remainder(row, start, at))
+                again = await self._next_repetition(row, at)
+                if again is not None and again < end:
+                    await self._remainder(row, again, end)
                 await self._retire([row.id])
         return tuple(closed)
 
@@ -124,9 +153,9 @@ class Ledger:
         query = self._partition.rows(_fact).where(
             _fact.c.subject_id.in_(subjects), _fact.c.predicate == checked.predicate
         )
-        same = _fact.c.object_key == checked.object_key
+        same = (_fact.c.object_key == checked.object_key) | _REPETITION
         if checked.cardinality == "many":
-            query = query.where(same)
+            query = query.where(_fact.c.object_key == checked.object_key)
         else:
             query = query.where(_fact.c.retired_at.is_(None) | same)
         return (await self._partition.execute(query.order_by(_fact.c.id))).all()
@@ -200,6 +229,49 @@ class Ledger:
         await post(self._partition, self._tasks, Kind.FACT, [number])
         return number
 
+    async def _repeat(
+        self, row: sa.Row[Any], starts: Sequence[float], known: Collection[float]
+    ) -> None:
+        """Take down that a fact was said to hold from other times within it, too.
+
+        Such a row is retired as it is recorded, so that no question finds it; but where something
+        comes in between, the fact holds again from there.
+        """
+        rows = [
+            {
+                "uid": self._new_id(),
+                "subject_id": row.subject_id,
+                "predicate": row.predicate,
+                "object": row.object,
+                "object_key": row.object_key,
+                "text": row.text,
+                "valid_from": each,
+                "recorded_at": self._partition.now,
+                "retired_at": self._partition.now,
+                "supersedes_id": row.id,
+                "cardinality": row.cardinality,
+                "origin": row.origin,
+                "taint": row.taint,
+                "terms": "",
+            }
+            for each in dict.fromkeys(starts)
+            if not math.isinf(each) and each not in known
+        ]
+        if rows:
+            await self._partition.execute(self._partition.insert(_fact), rows)
+
+    async def _next_repetition(self, row: sa.Row[Any], after: float) -> float | None:
+        query = self._partition.rows(_fact, sa.func.min(_fact.c.valid_from)).where(
+            _fact.c.subject_id == row.subject_id,
+            _fact.c.predicate == row.predicate,
+            _fact.c.object_key == row.object_key,
+            _fact.c.taint == row.taint,
+            _fact.c.valid_from > after,
+            _REPETITION,
+        )
+        found: float | None = (await self._partition.execute(query)).scalar()
+        return found
+
     async def _retire(self, numbers: Sequence[int]) -> None:
         if numbers:
             await self._partition.execute(
@@ -243,6 +315,10 @@ class Ledger:
 def _span(row: sa.Row[Any]) -> tuple[float, float]:
     start = -math.inf if row.valid_from is None else row.valid_from
     return start, math.inf if row.valid_to is None else row.valid_to
+
+
+def _is_repetition(row: sa.Row[Any]) -> bool:
+    return bool(row.retired_at == row.recorded_at) and not row.terms
 
 
 def _bound(time: float) -> float | None:

@@ -224,6 +224,7 @@ def chat_command(
     tools: Tools = None,
     mcp: Mcp = None,
     made: UseMade = False,
+    memory: UseMemory = True,
     workspace: Workspace = None,
     allow_host: AllowHost = None,
     max_parallel: MaxParallel = 8,
@@ -239,6 +240,7 @@ def chat_command(
     options = CommonOptions(
         model, list_of(tools), workspace, list_of(allow_host), max_parallel, yes, False, debug,
         max_steps, max_seconds, max_tokens, db, max_cost=max_cost, mcp=list_of(mcp), made=made,
+        memory=memory,
     )  # fmt: skip
 
     async def chat() -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from treadle.agents.agent import Agent
+    from treadle.agents.runs.run_memory import Remembers
     from treadle.agents.runtime import Runtime
     from treadle.core.settings import Settings
     from treadle.executor.approval import Approve
@@ -153,8 +154,11 @@ def new_runtime(
     *,
     approve: Approve | None = None,
     model: str | None = None,
+    memory: Remembers | None = None,
 ) -> Runtime:
     """A Runtime that `options` describe, with these tools; `model` in place of theirs.
+
+    memory: what is recalled for its runs, and learns from them.
 
     Raises ConfigError.
     """
@@ -174,6 +178,7 @@ def new_runtime(
         database=database_url(options),
         artifacts=state_folder(settings()) / "artifacts",
         tracer=_tracer(),
+        memory=memory,
         capture_content=captures_content(os.environ),
     )
     runtime.launch = _launch(options)

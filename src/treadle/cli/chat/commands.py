@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from treadle.cli.chat.describe import help_text, tool_text, usage_text
+from treadle.cli.chat.memory_commands import forget, recall, remember
 from treadle.cli.chat.save import Transcript, save
 from treadle.cli.chat.slash import SlashCall
 from treadle.cli.interrupts import stoppable
@@ -20,7 +21,7 @@ Act: TypeAlias = Callable[["Conversation", str], Awaitable[None]]
 
 STAND_IN = (
     "offline is a small stand-in and not a language model: it plans requests about files, tables "
-    "and numbers. /model SPEC switches to a real one."
+    "and numbers, and remembers. /model SPEC switches to a real one."
 )
 
 
@@ -90,6 +91,9 @@ async def _exit(conversation: Conversation, argument: str) -> None:
 
 
 ACTS: Mapping[str, Act] = {
+    "remember": remember,
+    "recall": recall,
+    "forget": forget,
     "help": _help,
     "plan": _plan,
     "tools": _tools,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,18 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from treadle.agents.session import ChatSession
 from treadle.cli.approval_reply import Read, decided
-from treadle.cli.chat.commands import run_command
+from treadle.cli.chat.commands import is_stand_in, run_command
 from treadle.cli.chat.describe import calls_text
+from treadle.cli.chat.memory import ChatMemory, warned
 from treadle.cli.chat.outcome import show_outcome
 from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
 from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.interrupts import Stopped, on_signal, silent_keys
+from treadle.cli.lent_memory import lent_memory, tools_of
 from treadle.cli.options import CommonOptions, all_tools, new_runtime
 from treadle.core.errors import TreadleError
+from treadle.core.events import Event, MemoryRecalled, PlanReused
 from treadle.executor.approval import Reply
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ class Conversation:
 
     runtime: Runtime
     session: ChatSession
+    memory: ChatMemory | None = None
+    """What is remembered; None where the chat is to have none."""
 
     def __init__(
         self,
@@ -58,7 +64,7 @@ class Conversation:
         self._tools: tuple[Tool | Agent, ...] = ()
         self._lent = AsyncExitStack()
         self._new_view = new_view
-        self._read = read
+        self.read = read
 
     async def take(self, entry: str) -> None:
         """Carry out what was typed: a command or a task. No failure ends the conversation.
@@ -72,13 +78,13 @@ class Conversation:
             elif parsed:
                 await self._turn(parsed)
         except TreadleError as error:
-            if isinstance(error, Stopped) and self._read is None:
+            if isinstance(error, Stopped) and self.read is None:
                 raise
             self.screen.error(error)
 
     async def use_model(self, spec: str) -> None:
         """Go on with another model. Raises ConfigError, and the model stays, if it is none."""
-        runtime = new_runtime(self.options, self._tools, model=spec)
+        runtime = new_runtime(self.options, self._tools, model=spec, memory=self.memory)
         session = ChatSession(
             runtime, checkpointer=self._checkpointer, thread_id=self.session.thread_id
         )
@@ -94,6 +100,19 @@ class Conversation:
             reply = await self._approval()
             result = await self._follow(self.session.decide(reply), view)
         show_outcome(result, self.screen, view.streamed)
+        if self.memory is not None:
+            await self._keep(self.memory, task, result)
+
+    async def _keep(self, memory: ChatMemory, task: str, result: RunResult) -> None:
+        """Remember the turn; what was to be forgotten goes from the conversation, too."""
+        await memory.keep(task, result, stand_in=is_stand_in(self))
+        if any(step.tool == "forget" and step.status == "succeeded" for step in result.steps):
+            memory.recalled = ()
+            await self.session.reset()
+            self.screen.note("this conversation is forgotten, too")
+        failure, memory.failure = memory.failure, None
+        if failure is not None:
+            self.screen.error(failure)
 
     async def _follow(self, run: RunStream, view: TurnView) -> RunResult:
         """Show the run until it ends or waits. Ctrl-C stops it; over a pipe, everything."""
@@ -102,27 +121,49 @@ class Conversation:
             view.stopping(times)
             run.cancel()
 
-        keys = nullcontext() if self._read is None else on_signal(signal.SIGINT, stop)
+        keys = nullcontext() if self.read is None else on_signal(signal.SIGINT, stop)
         with silent_keys(), view, keys:
             async with run:
                 async for event in run:
+                    self._heard(event)
                     view.take(event)
         return run.result
+
+    def _heard(self, event: Event) -> None:
+        """Say what memory has given to the turn."""
+        if isinstance(event, MemoryRecalled) and self.memory is not None:
+            self.memory.heard(event)
+            count = len(self.memory.recalled)
+            if event.error is not None:
+                self.screen.note(f"memory could not be asked: {event.error.message}")
+            elif count:
+                self.screen.note(f"recalled {count} from memory{warned(event)} · /recall shows it")
+        elif isinstance(event, PlanReused):
+            self.screen.note("a plan that has worked before is used again")
 
     async def _approval(self) -> Reply:
         """What a person says of the calls that wait; no answer is a no."""
         calls = self.session.pending_calls()
-        if self._read is None:
+        if self.read is None:
             self.screen.note(f"This changes things:\n{calls_text(calls)}")
             self.screen.note("nobody can be asked here, so the answer is no; --yes approves")
             return False
-        said = await decided(calls, "Go ahead?", self._read, self.screen.note)
+        said = await decided(calls, "Go ahead?", self.read, self.screen.note)
         return False if said is None else said
 
     async def __aenter__(self) -> Conversation:
         async with AsyncExitStack() as stack:
-            self._tools = await stack.enter_async_context(all_tools(self.options))
-            self.runtime = new_runtime(self.options, self._tools)
+            remembering: list[Tool] = []
+            if self.options.memory:
+                lent = await stack.enter_async_context(lent_memory(self.options))
+                here = ChatMemory(lent, lambda: self.session.thread_id)
+                self.memory = await stack.enter_async_context(here)
+            others = replace(self.options, memory=False)
+            tools = await stack.enter_async_context(all_tools(others))
+            if self.memory is not None:
+                remembering = tools_of(lent, {each.name for each in tools})
+            self._tools = (*tools, *remembering)
+            self.runtime = new_runtime(self.options, self._tools, memory=self.memory)
             self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
             self._lent = stack.pop_all()
         return self

@@ -25,7 +25,7 @@ class Migrations:
     """
 
     location: str = "treadle:core/database/migrations"
-    head: str = "0002"
+    head: str = "0003"
 
 
 OURS = Migrations()
