@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,11 @@ SELF = "user"
 
 NOTHING = "nothing relevant is remembered"
 
+_QUESTION = re.compile(
+    r"\s*(?:(?:what|who|where|when|which|how|why)(?:'s| (?:is|are|was|were|do|does|did|has|have|can|"
+    r"many|much|old))|(?:do|did|can|could) you)\b[^.!\n]{0,200}$",
+    re.IGNORECASE,
+)
 _MEANT_ME = frozenset(("me", "myself", "i", "the user"))
 
 
@@ -177,7 +183,8 @@ def _coded() -> Iterator[None]:
 
 
 def _asks(hit: Hit) -> bool:
-    return hit.text.rstrip().endswith("?")
+    """Whether it is a question, which holds no answer."""
+    return hit.text.rstrip().endswith("?") or _QUESTION.match(hit.text) is not None
 
 
 def _told(hit: Hit) -> str:

@@ -51,7 +51,8 @@ class Slot:
     """A literal of a task.
 
     kind: `int`, `year` (1900 to 2099), `decimal`, `date`, `text` (quoted), `email`, `name`,
-        `path:SHAPE:EXTENSION` and `url:HOST:EXTENSION`: what is done with one kind of file, or one site, may not fit another.
+        `path:SHAPE:EXTENSION` and `url:HOST:EXTENSION`: what is done with one kind of file, or one
+        site, may not fit another.
         The shape of a path is `name`, `folders` or `absolute`.
     """
 

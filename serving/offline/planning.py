@@ -282,16 +282,24 @@ def _for_memory(parts: list[_Part], task: str, offered: Collection[str]) -> list
             marked.append(replace(part, memory=request, unserved=False))
             continue
         last = marked[-1] if marked else None
-        if last is not None and last.memory is not None and last.memory.act == "remember":
-            if part.unserved or draft_for(part.clause) is None:
-                longer = memory_request(task[last.start : part.end])
-                if longer is not None and longer.act == "remember":
-                    marked[-1] = replace(
-                        last, source=task[last.start : part.end], end=part.end, memory=longer
-                    )
-                    continue
-        marked.append(part)
+        longer = None if last is None else _longer(last, part, task)
+        if longer is None:
+            marked.append(part)
+        else:
+            marked[-1] = longer
     return marked
+
+
+def _longer(last: _Part, part: _Part, task: str) -> _Part | None:
+    """`last` with `part` in what it is to remember; None where the two are not one."""
+    remembers = last.memory is not None and last.memory.act == "remember"
+    if not remembers or not (part.unserved or draft_for(part.clause) is None):
+        return None
+    source = task[last.start : part.end]
+    request = memory_request(source)
+    if request is None or request.act != "remember":
+        return None
+    return replace(last, source=source, end=part.end, memory=request)
 
 
 def _drafts(parts: list[_Part]) -> list[Draft | None]:

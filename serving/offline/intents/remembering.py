@@ -13,7 +13,10 @@ from typing import Literal
 from treadle.serving.offline.draft import Draft, escaped, reference, shown
 from treadle.serving.offline.wording import UNREAD
 
-_POLITE = r"(?:(?:please|kindly|ok|okay|hey|also|and|then|now|can you|could you|would you|will you|i want you to|i need you to|i'd like you to)[\s,]+){0,4}"
+_POLITE = (
+    r"(?:(?:please|kindly|ok|okay|hey|also|and|then|now|can you|could you|would you|will you|"
+    r"i want you to|i need you to|i'd like you to)[\s,]+){0,4}"
+)
 _END = r"[\s.!?,;:]*$"
 
 _REMEMBER = re.compile(
@@ -44,7 +47,8 @@ _RECALL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _MY_DATE = re.compile(
-    rf"\s*{_POLITE}(?:what|which|on what|at what) (?:time|day|date) (?:is|are|was|were) (?:my|our) \S.{{0,200}}",
+    rf"\s*{_POLITE}(?:what|which|on what|at what) (?:time|day|date) (?:is|are|was|were) "
+    r"(?:my|our) \S.{0,200}",
     re.IGNORECASE | re.DOTALL,
 )
 _QUESTION = re.compile(
@@ -53,7 +57,7 @@ _QUESTION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PERSONAL = re.compile(r"\b(?:my|mine|i|me|our|ours|we|us|i'm|i've)\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<=[a-z0-9',] )[A-ZÀ-ÖØ-Þ][\w'’-]+")
+_HITS = 3
 _MOST_TEXT = 20_000
 _MOST_QUERY = 500
 
@@ -102,7 +106,7 @@ def memory_draft(request: MemoryRequest) -> Draft:
             step = draft.step("remember", "remember", {"text": words})
             draft.say(f"I keep in mind: {reference(step, '.text')}")
         case "recall":
-            step = draft.step("recall", "recall", {"query": words})
+            step = draft.step("recall", "recall", {"query": words, "limit": _HITS})
             draft.say(f"From memory: {reference(step, '.text')}")
         case "about":
             step = draft.step("about", "recall_about", {"subject": words})
@@ -115,9 +119,8 @@ def memory_draft(request: MemoryRequest) -> Draft:
 
 
 def question_to_memory(source: str, offered: Collection[str]) -> Draft | None:
-    """A question about whoever asks, or about somebody by name, looked up in memory.
-
-    Only where nothing else understands it, and where there is a memory.
+    """A question that nothing else understands, looked up in memory where there is one; unless it
+    is about whoever asks, with the plain word that nothing more than that can be done.
     """
     if "recall" not in offered or len(source) > _MOST_QUERY:
         return None
@@ -125,13 +128,10 @@ def question_to_memory(source: str, offered: Collection[str]) -> Draft | None:
     question = _QUESTION.fullmatch(plain)
     if question is None:
         return None
-    personal = _PERSONAL.search(question["rest"]) is not None
-    if not personal and _NAME.search(plain) is None:
-        return None
     draft = Draft()
-    step = draft.step("recall", "recall", {"query": escaped(plain)})
+    step = draft.step("recall", "recall", {"query": escaped(plain), "limit": _HITS})
     draft.say(f"From memory: {reference(step, '.text')}")
-    if not personal:
+    if _PERSONAL.search(question["rest"]) is None:
         draft.say(UNREAD)
     return draft
 

@@ -9,7 +9,6 @@ from tests.memory.langgraph.conftest import at, keep
 
 from treadle.core.database import Database, DatabaseUrl
 from treadle.memory.langgraph import TreadleCheckpointer, TreadleStore
-from treadle.memory.langgraph.database_thread import MIGRATIONS
 from treadle.memory.langgraph.erasing import (
     erase_items,
     erase_tenant,
@@ -42,7 +41,7 @@ async def test_threads_and_items_of_a_subject_go(
     items.put(("notes",), "value", {"deep": [{"said": said}]})
     items.put(("notes", subject.replace("\n", " ").replace(".", "")), "k", {"n": 1})
     items.put(("notes",), "other", {"n": 1})
-    database = Database(DatabaseUrl.parse(database_url), MIGRATIONS)
+    database = Database(DatabaseUrl.parse(database_url))
     try:
         async with database.writing() as connection:
             threads = await threads_containing(connection, "local", [subject])
