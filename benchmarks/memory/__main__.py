@@ -18,6 +18,7 @@ from benchmarks.memory.latency import latency
 from benchmarks.memory.options import Options, parsed
 from benchmarks.memory.processes import processes
 from benchmarks.memory.recall import recall
+from benchmarks.memory.scripts import TITLES, script
 from benchmarks.memory.table import Table
 from benchmarks.memory.writes import writes
 
@@ -36,7 +37,10 @@ def main() -> int:
     print(_setting(options))
     for name in options.only:
         before = _load()
-        SECTIONS[name](options)
+        if name in TITLES:
+            script(name)
+        else:
+            SECTIONS[name](options)
         print(f"{'':38}load average {before} before, {_load()} after", flush=True)
     return 0
 

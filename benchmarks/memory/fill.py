@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.memory.vectors import Prepared, random_vector
 from benchmarks.memory.workload import Load
+
 from treadle.core.database import Database, DatabaseUrl
 from treadle.memory.embedders.signatures import signatures
 from treadle.memory.kinds import Kind

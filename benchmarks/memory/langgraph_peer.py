@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treadle.memory.locomo import Conversation
+from benchmarks.memory.stopwatch import Stopwatch
 from benchmarks.memory.table import NotAvailable
 from benchmarks.memory.vectors import DIMENSIONS, Prepared
 from benchmarks.memory.workload import Load
+
+from treadle.memory.locomo import Conversation
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore, IndexConfig
@@ -37,19 +39,18 @@ def ranked(
     return found
 
 
-def write_times(kind: str, texts: Sequence[str], folder: Path, url: str = "") -> list[float]:
-    """Seconds for each `put`, with a vector that is there already; on PostgreSQL without one."""
-    times = []
-    with _store(kind, folder, Prepared(), url) as store:
+def write_times(kind: str, texts: Sequence[str], folder: Path, url: str = "") -> Stopwatch:
+    """What each `put` takes, without a vector: for those both databases need extensions."""
+    watch = Stopwatch()
+    with _store(kind, folder, None, url) as store:
         for number, text in enumerate(texts):
-            start = time.perf_counter()
-            store.put(("writes",), str(number), {"text": text})
-            times.append(time.perf_counter() - start)
-    return times
+            with watch.measuring():
+                store.put(("writes",), str(number), {"text": text})
+    return watch
 
 
-def search_times(kind: str, load: Load, folder: Path) -> tuple[list[float], float]:
-    """Seconds for each search among `load.items` with random vectors, and for filling the store."""
+def search_times(kind: str, load: Load, folder: Path) -> tuple[Stopwatch, float]:
+    """What each search takes among random vectors, and the seconds that filling took."""
     from langgraph.store.base import PutOp
 
     with _store(kind, folder, Prepared()) as store:
@@ -62,17 +63,18 @@ def search_times(kind: str, load: Load, folder: Path) -> tuple[list[float], floa
                 ]
             )
         filled = time.perf_counter() - start
-        times = []
+        watch = Stopwatch()
         for query in load.queries():
-            start = time.perf_counter()
-            store.search(("items",), query=query.text, limit=10)
-            times.append(time.perf_counter() - start)
-    return times, filled
+            with watch.measuring():
+                store.search(("items",), query=query.text, limit=10)
+    return watch, filled
 
 
 @contextmanager
-def _store(kind: str, folder: Path, vectors: Prepared, url: str = "") -> Iterator[BaseStore]:
-    index: IndexConfig = {"dims": DIMENSIONS, "embed": vectors.embed, "fields": ["text"]}
+def _store(kind: str, folder: Path, vectors: Prepared | None, url: str = "") -> Iterator[BaseStore]:
+    index: IndexConfig | None = None
+    if vectors is not None:
+        index = {"dims": DIMENSIONS, "embed": vectors.embed, "fields": ["text"]}
     if kind == "memory":
         from langgraph.store.memory import InMemoryStore
 
@@ -82,7 +84,7 @@ def _store(kind: str, folder: Path, vectors: Prepared, url: str = "") -> Iterato
             from langgraph.store.sqlite import SqliteStore
         except ImportError as error:
             raise NotAvailable("pip install 'treadle[bench]'") from error
-        if not hasattr(sqlite3.Connection, "enable_load_extension"):
+        if index and not hasattr(sqlite3.Connection, "enable_load_extension"):
             raise NotAvailable("this Python's sqlite3 loads no extensions, which SqliteStore needs")
         with SqliteStore.from_conn_string(str(folder / "store.db"), index=index) as store:
             store.setup()

@@ -1,10 +1,11 @@
-"""How long recall takes among many items, embedding left out; others at sizes that they can take."""
+"""How long recall takes among many items, without embedding; others at sizes they can take."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.memory import langgraph_peer, mem0_peer, ours
@@ -12,7 +13,8 @@ from benchmarks.memory.disk import kind_of
 from benchmarks.memory.fill import fill
 from benchmarks.memory.isolated import alone
 from benchmarks.memory.options import Options
-from benchmarks.memory.table import NotAvailable, Row, Table, against, milliseconds, percentile_95
+from benchmarks.memory.stopwatch import COLUMNS, Stopwatch
+from benchmarks.memory.table import NotAvailable, Row, Table, against
 from benchmarks.memory.workload import Load
 
 _NAMESPACE_MS = 20.0
@@ -29,7 +31,7 @@ def latency(options: Options) -> Table:
     table = Table(
         f"recall of 10, ms, files on {kind_of(options.folder)}; found: the note that the question's"
         " words were taken from is among the 10",
-        ("items", "p50", "p95", "p99", "found"),
+        ("items", *COLUMNS, "found"),
     )
     table.begin()
     load = Load(options.items, options.asked, options.seed)
@@ -50,12 +52,12 @@ def latency(options: Options) -> Table:
                 table,
                 f"LangGraph {kind}, cosine",
                 part,
-                lambda k=kind, p=part, o=own: alone(langgraph_peer.search_times, k, p, o),
+                partial(alone, langgraph_peer.search_times, kind, part, own),
             )
         part = replace(smaller, items=min(load.items, _OF_MEM0))
         own = folder / "mem0"
         own.mkdir()
-        _theirs(table, mem0_peer.REQUIREMENT, part, lambda: mem0_peer.search_times(part, own))
+        _theirs(table, mem0_peer.REQUIREMENT, part, partial(mem0_peer.search_times, part, own))
     return table
 
 
@@ -70,20 +72,20 @@ def _ours(table: Table, load: Load, folder: Path, spaces: int, *, vectors: bool)
     for dense, note in variants:
         times, found = alone(ours.recall_times, load, url, spaces, dense, note)
         name = f"ours {where}{', vectors' if dense else ''}{', noted' if note else ''}"
-        told = "p95 " + against(1000 * percentile_95(times), limit, "ms")
+        told = "p95 " + against(times.p95, limit, "ms")
         if not dense and not note:
             told += f"; filled in {filled:.0f} s, {size:,.0f} MB"
-        table.add(Row(name, (f"{items:,}", *milliseconds(times), f"{found:.2f}"), told))
+        table.add(Row(name, (f"{items:,}", *times.figures(), f"{found:.2f}"), told))
     path.unlink()
 
 
 def _theirs(
-    table: Table, name: str, load: Load, measure: Callable[[], tuple[list[float], float]]
+    table: Table, name: str, load: Load, measure: Callable[[], tuple[Stopwatch, float]]
 ) -> None:
     try:
         times, filled = measure()
     except NotAvailable as error:
         table.add(Row(name, note=f"not available: {error}"))
         return
-    figures = (f"{load.items:,}", *milliseconds(times), "-")
+    figures = (f"{load.items:,}", *times.figures(), "-")
     table.add(Row(name, figures, f"filled in {filled:.0f} s; random vectors"))

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from treadle.memory.locomo import Conversation
+from benchmarks.memory.stopwatch import Stopwatch
 from benchmarks.memory.table import NotAvailable
 from benchmarks.memory.workload import Load
+
+from treadle.memory.locomo import Conversation
 
 REQUIREMENT = "mem0ai==2.2.1"
 """Does not go together with the requirements of `dev` (protobuf): hence its own environment."""
@@ -39,18 +41,17 @@ def ranked(vectors: Path, talks: Sequence[Conversation], folder: Path) -> list[l
     return found
 
 
-def write_times(texts: Sequence[str], folder: Path) -> list[float]:
-    """Seconds for each `add`."""
-    times: list[float] = _ask(folder, what="writes", texts=list(texts))
-    return times
+def write_times(texts: Sequence[str], folder: Path) -> Stopwatch:
+    """What each `add` takes, with a vector that is there already."""
+    return Stopwatch(*_ask(folder, what="writes", texts=list(texts)))
 
 
-def search_times(load: Load, folder: Path) -> tuple[list[float], float]:
-    """Seconds for each search among `load.items`, and for filling the store."""
-    times, filled = _ask(
+def search_times(load: Load, folder: Path) -> tuple[Stopwatch, float]:
+    """What each search among `load.items` takes, and seconds for filling the store."""
+    wall, cpu, filled = _ask(
         folder, what="searches", items=load.items, asked=load.asked, seed=load.seed
     )
-    return times, filled
+    return Stopwatch(wall, cpu), filled
 
 
 def _ask(folder: Path, **job: object) -> Any:

@@ -27,9 +27,8 @@ def main() -> None:
 
 
 def _memory(folder, vectors):
-    from mem0 import Memory
-
     from benchmarks.memory.vectors import DIMENSIONS, Prepared
+    from mem0 import Memory  # type: ignore[import-not-found]
 
     class Embedding:
         """What mem0 asks for vectors."""
@@ -71,15 +70,17 @@ def _ranked(memory, job):
 
 
 def _writes(memory, job):
-    times = []
+    from benchmarks.memory.stopwatch import Stopwatch
+
+    watch = Stopwatch()
     for text in job["texts"]:
-        start = time.perf_counter()
-        memory.add(text, user_id="writes", infer=False)
-        times.append(time.perf_counter() - start)
-    return times
+        with watch.measuring():
+            memory.add(text, user_id="writes", infer=False)
+    return [watch.wall, watch.cpu]
 
 
 def _searches(memory, job):
+    from benchmarks.memory.stopwatch import Stopwatch
     from benchmarks.memory.workload import Load
 
     load = Load(job["items"], job["asked"], job["seed"])
@@ -87,12 +88,11 @@ def _searches(memory, job):
     for number in range(load.items):
         memory.add(load.text(number), user_id="items", infer=False)
     filled = time.perf_counter() - start
-    times = []
+    watch = Stopwatch()
     for query in load.queries():
-        start = time.perf_counter()
-        memory.search(query.text, filters={"user_id": "items"}, top_k=10)
-        times.append(time.perf_counter() - start)
-    return [times, filled]
+        with watch.measuring():
+            memory.search(query.text, filters={"user_id": "items"}, top_k=10)
+    return [watch.wall, watch.cpu, filled]
 
 
 if __name__ == "__main__":

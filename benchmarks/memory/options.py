@@ -7,7 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-SECTIONS = ("recall", "writes", "latency", "processes")
+from benchmarks.memory.scripts import TITLES
+
+SECTIONS = ("recall", "writes", "latency", "processes", *TITLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Options:
 
     only: tuple[str, ...]
     locomo: Path | None
+    conversations: tuple[int, ...]
     items: int
     spaces: int
     asked: int
@@ -29,6 +32,9 @@ def parsed(description: str) -> Options:
     parser = argparse.ArgumentParser("bench-memory", description=description)
     parser.add_argument("--only", action="append", choices=SECTIONS, help="may be repeated")
     parser.add_argument("--locomo", type=Path, help="LoCoMo's file; conversations are made up else")
+    parser.add_argument(
+        "--conversations", default="", metavar="I,J", help="places in the file, from 0 (all)"
+    )
     parser.add_argument("--items", type=int, default=100_000, help="in a namespace (100000)")
     parser.add_argument("--namespaces", type=int, default=10, help="of a large store (10)")
     parser.add_argument("--queries", type=int, default=400, help="that are timed (400)")
@@ -41,6 +47,7 @@ def parsed(description: str) -> Options:
     return Options(
         only=tuple(given.only or SECTIONS),
         locomo=given.locomo,
+        conversations=tuple(int(each) for each in given.conversations.split(",") if each),
         items=given.items,
         spaces=given.namespaces,
         asked=given.queries,

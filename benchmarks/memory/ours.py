@@ -9,55 +9,55 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.memory.fill import namespace_of, notes
+from benchmarks.memory.stopwatch import Stopwatch
 from benchmarks.memory.vectors import Prepared
 from benchmarks.memory.workload import Load
+
 from treadle.core.errors import TreadleError
 from treadle.memory.memory import Memory
 
 
-def write_times(texts: Sequence[str], url: str) -> list[float]:
-    """Seconds for each `remember`, one after the other; durable when it returns."""
+def write_times(texts: Sequence[str], url: str) -> Stopwatch:
+    """What each `remember` takes, one after the other; durable when it returns."""
 
-    async def writing() -> list[float]:
+    async def writing() -> Stopwatch:
         memory = Memory(url)
-        times = []
+        watch = Stopwatch()
         try:
             await memory.remember("The first one makes the tables.", thread="bench")
             for text in texts:
-                start = time.perf_counter()
-                await memory.remember(text, thread="bench", actor="Amira")
-                times.append(time.perf_counter() - start)
+                with watch.measuring():
+                    await memory.remember(text, thread="bench", actor="Amira")
         finally:
             await memory.aclose()
-        return times
+        return watch
 
     return asyncio.run(writing())
 
 
 def recall_times(
     load: Load, url: str, spaces: int, vectors: bool, note: bool
-) -> tuple[list[float], float]:
-    """Seconds for each `recall` with k = 10, over `spaces` namespaces in turn, and what was found.
+) -> tuple[Stopwatch, float]:
+    """What each `recall` takes, with k = 10, over `spaces` namespaces in turn, and what was found.
 
     The second figure: the share of questions whose note, whence their words come, was among the 10.
     """
 
-    async def asking() -> tuple[list[float], float]:
+    async def asking() -> tuple[Stopwatch, float]:
         memory = Memory(url, embedder=Prepared() if vectors else None)
-        times, found = [], 0
+        watch, found = Stopwatch(), 0
         try:
             for at in range(spaces):  # opens the file, imports, reads what is kept in memory
                 await memory.recall("warm up", namespace=namespace_of(at), note=False)
             for at, query in enumerate(load.queries()):
                 space = namespace_of(at % spaces)
-                start = time.perf_counter()
-                hits = await memory.recall(query.text, 10, namespace=space, note=note)
-                times.append(time.perf_counter() - start)
+                with watch.measuring():
+                    hits = await memory.recall(query.text, 10, namespace=space, note=note)
                 wanted = load.text(query.about)
                 found += any(hit.text == wanted for hit in hits.hits)
         finally:
             await memory.aclose()
-        return times, found / len(times)
+        return watch, found / load.asked
 
     return asyncio.run(asking())
 

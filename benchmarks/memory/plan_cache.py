@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,8 @@ from tests.memory.learning.near_misses import LEARNED, NEAR_MISSES
 
 from treadle import Runtime, tool
 from treadle.core.chat import ChatDelta, ChatModel, ChatRequest
-from treadle.core.database import Database, DatabaseUrl
-from treadle.memory.hit import Recall
-from treadle.memory.learning import Concepts, Distiller, Learning, Procedures, Reuse
-from treadle.memory.namespace import Namespace
-from treadle.memory.store import Store
+from treadle.memory import Memory, Namespace
+from treadle.memory.learning import Reuse
 from treadle.serving.offline.model import OfflineModel
 from treadle.testing import ScriptedModel
 from treadle.tools import Tool
@@ -40,34 +36,6 @@ TARGET = 0.9
 """Of the planner calls on repeated tasks are to be saved."""
 
 _WORDS = ["loom", "thread", "weft", "warp", "shuttle", "treadle", "heddle", "reed", "beam", "cloth"]
-
-
-@dataclass
-class Learned:
-    """A memory in a database of its own, without facts: what is measured is the plan cache."""
-
-    learning: Learning
-    database: Database
-    namespace: Namespace = HERE
-
-    @property
-    def concepts(self) -> Concepts:
-        """Of the runs."""
-        return self.learning.concepts
-
-    @property
-    def procedures(self) -> Procedures:
-        """Of the runs."""
-        return self.learning.procedures
-
-    @property
-    def distiller(self) -> Distiller:
-        """Of the runs."""
-        return self.learning.distiller
-
-    async def recall(self, query: str, k: int = 10, *, budget_tokens: int | None = None) -> Recall:
-        """Nothing."""
-        return Recall(())
 
 
 class Counting:
@@ -100,12 +68,11 @@ class Counting:
 
 
 @asynccontextmanager
-async def memory() -> AsyncIterator[Learned]:
+async def memory() -> AsyncIterator[Memory]:
     """An empty one, on disk."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(DatabaseUrl.parse(f"sqlite:///{folder}/memory.db"))
-        yield Learned(Learning(Store(database)), database)
-        await database.close()
+        async with Memory(f"sqlite:///{folder}/memory.db", namespace=HERE) as opened:
+            yield opened
 
 
 def files(folder: Path, chance: random.Random) -> None:

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.memory import langgraph_peer, mem0_peer
@@ -16,6 +17,7 @@ from benchmarks.memory.options import Options
 from benchmarks.memory.table import NotAvailable, Row, Table, reached
 from benchmarks.memory.talks import write_talks
 from benchmarks.memory.vectors import prepare
+
 from treadle.core.json_value import JsonValue
 from treadle.memory.locomo import Conversation, Ranking, Scores, read_locomo, run_locomo, scores
 
@@ -37,6 +39,8 @@ def recall(options: Options) -> Table:
             path = folder / "talks.json"
             write_talks(path, _MADE, options.seed)
         talks = read_locomo(path)
+        places = options.conversations or tuple(range(len(talks)))
+        talks = tuple(talks[each] for each in places)
         asked = sum(len(talk.questions) for talk in talks)
         said = sum(len(talk.turns) for talk in talks)
         source = "LoCoMo's file" if options.locomo else f"made up, seed {options.seed}"
@@ -47,30 +51,30 @@ def recall(options: Options) -> Table:
         )
         table.begin()
         for embedder in ("none", "local"):
-            _add(table, f"ours, embedder {embedder}", lambda e=embedder: _ours(path, e))
+            _add(table, f"ours, embedder {embedder}", partial(_ours, path, places, embedder))
         vectors = _vectors(talks)
         for kind in langgraph_peer.KINDS:
             own = _within(folder, kind)
             _add(
                 table,
                 f"LangGraph {kind}, MiniLM cosine",
-                lambda k=kind, o=own: _theirs(
-                    talks, lambda: alone(langgraph_peer.ranked, k, vectors, talks, o)
+                partial(
+                    _theirs, talks, partial(alone, langgraph_peer.ranked, kind, vectors, talks, own)
                 ),
             )
         own = _within(folder, "mem0")
         _add(
             table,
             f"{mem0_peer.REQUIREMENT}, MiniLM, infer=False",
-            lambda: _theirs(talks, lambda: mem0_peer.ranked(vectors, talks, own)),
+            partial(_theirs, talks, partial(mem0_peer.ranked, vectors, talks, own)),
         )
         table.add(Row("Graphiti", note=_GRAPHITI))
     return table
 
 
-def _ours(path: Path, embedder: str) -> Row:
+def _ours(path: Path, places: Sequence[int], embedder: str) -> Row:
     start = time.perf_counter()
-    found = alone(_run, path, embedder)
+    found = alone(_run, path, places, embedder)
     recalled = found["recall"]
     assert isinstance(recalled, dict)
     figures = [recalled["5"], recalled["10"], recalled["20"], found["mrr"]]
@@ -83,8 +87,8 @@ def _ours(path: Path, embedder: str) -> Row:
     return Row("", _figures(figures, hops, time.perf_counter() - start), note)
 
 
-def _run(path: Path, embedder: str) -> dict[str, JsonValue]:
-    return asyncio.run(run_locomo(path, embedder=embedder))
+def _run(path: Path, places: Sequence[int], embedder: str) -> dict[str, JsonValue]:
+    return asyncio.run(run_locomo(path, places, embedder))
 
 
 def _theirs(talks: Sequence[Conversation], search: Callable[[], list[list[str]]]) -> Row:

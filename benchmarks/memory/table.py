@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -38,17 +36,6 @@ class Table:
         self.rows.append(row)
         figures = "".join(f"{each:>11}" for each in row.figures)
         print(f"{row.name:38}{figures}  {row.note}".rstrip(), flush=True)
-
-
-def milliseconds(seconds: Sequence[float]) -> tuple[str, str, str]:
-    """The median, the 95th and the 99th percentile."""
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return tuple(f"{1000 * cuts[at]:.2f}" for at in (49, 94, 98))  # type: ignore[return-value]
-
-
-def percentile_95(seconds: Sequence[float]) -> float:
-    """In seconds."""
-    return statistics.quantiles(seconds, n=100, method="inclusive")[94]
 
 
 def against(value: float, limit: float, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""Made-up notes and questions for measuring time: words are as unevenly frequent as in real text."""
+"""Made-up notes and questions for measuring time; words are as uneven in frequency as real ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Load:
         return " ".join(_word(_rank(own)) for _ in range(length))
 
     def queries(self) -> Iterator[Query]:
-        """Each with some words of one note, rare ones and common ones, and common ones of its own."""
+        """Each with some words of one note, rare and common, and some of its own."""
         own = random.Random(self.seed)
         for at in range(self.asked):
             about = own.randrange(self.items)

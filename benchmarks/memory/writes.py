@@ -11,7 +11,8 @@ from benchmarks.memory import langgraph_peer, mem0_peer, ours
 from benchmarks.memory.disk import kind_of
 from benchmarks.memory.isolated import alone
 from benchmarks.memory.options import Options
-from benchmarks.memory.table import NotAvailable, Row, Table, against, milliseconds, percentile_95
+from benchmarks.memory.stopwatch import COLUMNS, Stopwatch
+from benchmarks.memory.table import NotAvailable, Row, Table, against
 from benchmarks.memory.workload import Load
 
 _ROUNDS = 3
@@ -26,13 +27,13 @@ def writes(options: Options) -> Table:
     texts = _texts(options, each)
     table = Table(
         f"a write, ms: {_ROUNDS} rounds of {each} in turn, files on {kind_of(options.folder)};"
-        " others with vectors at hand, mem0 with infer=False",
-        ("p50", "p95", "p99"),
+        " LangGraph without vectors, mem0 with one at hand and infer=False",
+        COLUMNS,
     )
     table.begin()
     with tempfile.TemporaryDirectory(prefix="bench-writes-", dir=options.folder) as name:
         folder = Path(name)
-        sides: dict[str, Callable[[Path], list[float]]] = {
+        sides: dict[str, Callable[[Path], Stopwatch]] = {
             "ours, remember on SQLite": lambda at: alone(
                 ours.write_times, texts, f"sqlite:///{at}/memory.db"
             ),
@@ -51,7 +52,7 @@ def writes(options: Options) -> Table:
                         "ours, remember on PostgreSQL": lambda at: alone(
                             ours.write_times, texts, fresh(at)
                         ),
-                        "LangGraph PostgresStore.put, no vector": lambda at: alone(
+                        "LangGraph PostgresStore.put": lambda at: alone(
                             langgraph_peer.write_times, "postgres", texts, at, fresh(at)
                         ),
                     },
@@ -61,8 +62,8 @@ def writes(options: Options) -> Table:
     return table
 
 
-def _compare(table: Table, folder: Path, sides: dict[str, Callable[[Path], list[float]]]) -> None:
-    times: dict[str, list[float]] = {}
+def _compare(table: Table, folder: Path, sides: dict[str, Callable[[Path], Stopwatch]]) -> None:
+    times: dict[str, Stopwatch] = {}
     missing: dict[str, str] = {}
     for turn in range(_ROUNDS):
         for at, (name, measure) in enumerate(sides.items()):
@@ -71,7 +72,7 @@ def _compare(table: Table, folder: Path, sides: dict[str, Callable[[Path], list[
             own = folder / f"{len(table.rows)}-{turn}-{at}"
             own.mkdir()
             try:
-                times.setdefault(name, []).extend(measure(own))
+                times.setdefault(name, Stopwatch()).extend(measure(own))
             except NotAvailable as error:
                 missing[name] = str(error)
     for name in sides:
@@ -80,8 +81,8 @@ def _compare(table: Table, folder: Path, sides: dict[str, Callable[[Path], list[
             continue
         note = ""
         if name.startswith("ours"):
-            note = "p95 " + against(1000 * percentile_95(times[name]), _TARGET_MS, "ms")
-        table.add(Row(name, milliseconds(times[name]), note))
+            note = "p95 " + against(times[name].p95, _TARGET_MS, "ms")
+        table.add(Row(name, times[name].figures(), note))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from treadle.memory.store import Partition
 
 _SAYS: dict[sa.Table, tuple[str, ...]] = {
     tables.episode: ("text",),
-    tables.fact: ("text", "object"),
+    tables.fact: ("text",),
     tables.concept: ("name", "body"),
     tables.procedure: ("task", "template"),
     tables.summary: ("text",),

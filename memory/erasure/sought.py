@@ -18,7 +18,7 @@ SHARED = 40
 _FEW = 64
 _LONGEST_NAME = 500
 
-_INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+_INVISIBLE: dict[int, int | None] = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 # Scripts that write words without spaces between them, or names with endings: there no border
 # shows where a name ends.

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from treadle.core.database import Database, DatabaseUrl
 from treadle.core.database.errors import database_error, translated
@@ -109,7 +110,7 @@ async def _sweep_server(database: Database, seconds: float) -> None:
                     quoted = connection.dialect.identifier_preparer.quote(name)
                     try:
                         await connection.execute(sa.text(f"vacuum (full) {quoted}"))
-                    except sa.exc.DBAPIError as error:
+                    except DBAPIError as error:
                         if getattr(error.orig, "sqlstate", None) not in ("55P03", "57014"):
                             raise
                         raise _pending(

@@ -37,6 +37,7 @@ class Procedure:
     task: as it was asked. template: the plan for it, in wire form.
     parameters: the literals of the task, in order.
     fingerprint: of the tools that the plan calls, as they were.
+    recorded_at: when a planner wrote it last.
     version: from 1; one more each time that its tools have changed.
     """
 

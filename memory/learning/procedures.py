@@ -220,6 +220,7 @@ class Procedures:
         }
         if parameters is not None:
             values["parameters"] = _dumped_parameters(parameters)
+            values["recorded_at"] = partition.now  # a planner wrote it, again
         if taint is not None:
             values["taint"] = dumped_labels(taint)
         await partition.execute(

@@ -7,8 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
-MOST_CANDIDATES = 160
-"""That are scored exactly."""
+MOST_CANDIDATES = 300
+"""That are scored exactly in a namespace of up to 2,000 items: nearly all that share a word."""
+
+LEAST_CANDIDATES = 60
+"""In one of 10,000 and more, where each costs a read from another place on the disk."""
+
+_READS = 600_000
 
 _FROM_TERMS = 300
 _BEFORE_SHARE = 0.6
@@ -35,7 +40,12 @@ class Postings:
         return min(max(count * max(self.numbers[0], span) // span, count), max(items, count))
 
 
-def candidates(found: Sequence[Postings], items: int, most: int = MOST_CANDIDATES) -> list[int]:
+def how_many(items: int) -> int:
+    """How many candidates are worth a close look in a namespace of so many items."""
+    return min(MOST_CANDIDATES, max(LEAST_CANDIDATES, _READS // max(items, 1)))
+
+
+def candidates(found: Sequence[Postings], items: int, most: int) -> list[int]:
     """The numbers of the most promising items, best first.
 
     Numbers that follow each other mostly are turns that follow each other: what stands after or

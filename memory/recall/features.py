@@ -85,6 +85,7 @@ class Scoring:
         }
         actor_terms = frozenset[str]().union(*self._actors.values())
         asked = set(question.terms)
+        self._topic = frozenset(question.topic)
         self.named = frozenset(name for name, own in self._actors.items() if own & asked)
         self._named_terms = asked & actor_terms
         wanted = [term for term in question.terms if term not in actor_terms]
@@ -101,12 +102,15 @@ class Scoring:
         self._threads = self._by_thread()
 
     def evidence(self, entry: Entry) -> float:
-        """The share of the question that an entry and the one before it have, where words that
-        nothing in the namespace has count as well."""
+        """The share of what the question is about that an entry and the one before it have.
+
+        Unlike in a score, words that nothing in the namespace has count too, and no word counts
+        for nothing because everything has it.
+        """
+        about = [term for term in self.wanted if term in self._topic] or self.wanted
         has = self._have(entry) | self._have(self._around.before(entry))
-        found = sum(self._weights[term] for term in has)
-        unknown = sum(1 for term in self.wanted if not self._weights[term])
-        return found / max(found, self._total + unknown * self._unknown, 1e-6)
+        weight = {term: max(self._weights[term] or self._unknown, 1.0) for term in about}
+        return sum(weight[term] for term in about if term in has) / max(sum(weight.values()), 1e-6)
 
     def rows(self, entries: Sequence[Entry]) -> list[list[float]]:
         """The features of each entry, in the order of NAMES."""

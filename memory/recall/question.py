@@ -19,11 +19,13 @@ class Question:
     """A query, analysed.
 
     terms: each once, in the order of the query.
+    topic: the terms without those that say when.
     when, number, place, thing: what kind of answer it asks for.
     dates: stretches of time that it names.
     """
 
     terms: tuple[str, ...]
+    topic: tuple[str, ...]
     when: bool
     number: bool
     place: bool
@@ -36,13 +38,15 @@ class Question:
         text = text[:MOST_CHARACTERS]
         low = text.casefold()
         found = tuple(dict.fromkeys(terms(text)))[:MOST_TERMS]
+        dates = intervals(text, now)
         return cls(
             terms=found,
+            topic=tuple(term for term in found if not (dates and _OF_DATES.fullmatch(term))),
             when=_WHEN.search(low) is not None,
             number=_NUMBER.search(low) is not None,
             place=low.startswith("where"),
             thing=low.startswith(("what", "which")),
-            dates=intervals(text, now),
+            dates=dates,
         )
 
 
@@ -51,3 +55,8 @@ _WHEN = re.compile(
     r"which (?:month|year)|how long ago)\b"
 )
 _NUMBER = re.compile(r"\bhow (?:many|much|often|long|old)\b")
+_OF_DATES = re.compile(
+    r"\d+|last|next|past|previous|ago|day|week|weekend|month|year|today|yesterday|tomorrow|tonight|"
+    r"spring|summer|autumn|fall|winter|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|februari|"
+    r"march|april|may|june|juli|august|septemb|octob|novemb|decemb|few|coupl"
+)

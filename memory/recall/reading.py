@@ -118,18 +118,14 @@ async def episodes(partition: Partition, numbers: Collection[int], times: Times)
     return await _episodes(partition, _episode.c.id.in_(sorted(numbers)), times)
 
 
-async def linked(partition: Partition, entries: Sequence[Entry], times: Times) -> list[Entry]:
-    """The episodes right before and after `entries` in their threads that are not among these.
+async def linked(
+    partition: Partition, numbers: Collection[int], previous: Collection[int], times: Times
+) -> list[Entry]:
+    """The episodes with these numbers, and those that follow `previous` in their threads.
 
     Where threads are told in turn, what follows in a thread does not follow in number.
     """
-    there = {each.number for each in entries}
-    followed = {each.previous for each in entries}
-    missing = {each.previous for each in entries if each.previous is not None} - there
-    last = {each.number for each in entries if each.thread} - followed
-    if not missing and not last:
-        return []
-    condition = _episode.c.id.in_(sorted(missing)) | _episode.c.previous_id.in_(sorted(last))
+    condition = _episode.c.id.in_(sorted(numbers)) | _episode.c.previous_id.in_(sorted(previous))
     return await _episodes(partition, condition, times)
 
 

@@ -16,7 +16,7 @@ from treadle.memory.hit import Hit, Recall
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
 from treadle.memory.recall import graph, reading
-from treadle.memory.recall.candidates import candidates, near, statistics_of
+from treadle.memory.recall.candidates import candidates, how_many, near, statistics_of
 from treadle.memory.recall.entry import Entry, Surroundings
 from treadle.memory.recall.features import Scoring, Statistics
 from treadle.memory.recall.question import Question
@@ -100,7 +100,7 @@ class Recaller:
             if not found.entries:
                 return Recall((), "nothing in memory shares a word with the query")
             best, evidence = await run_in_thread(
-                lambda: _rank(question, found, now, dense=vectors is not None)
+                lambda: _rank(question, found, now, None if vectors is None else vectors.model)
             )
             if not relevant(evidence):
                 return Recall((), "what memory has is too far from the query")
@@ -118,10 +118,14 @@ class Recaller:
         most = reading.MOST_ROWS_PAST if times.past else reading.MOST_ROWS
         count, mean = await reading.sizes(partition)
         lists = await reading.postings(partition, kinds, question.terms, most)
-        chosen = {kind: dict.fromkeys(candidates(lists[kind], count)) for kind in kinds}
+        chosen = {
+            kind: dict.fromkeys(candidates(lists[kind], count, how_many(count))) for kind in kinds
+        }
         if vectors is not None and self._dense is not None:
             for kind in kinds:
-                for alike in await self._dense.search(partition, kind, vectors, _DENSE):
+                for alike in await self._dense.search(
+                    partition, kind, vectors, min(_DENSE, how_many(count))
+                ):
                     chosen[kind][alike.item_id] = None
         related: Mapping[int, float] = {}
         if Kind.EPISODE in kinds:
@@ -131,11 +135,7 @@ class Recaller:
         if Kind.EPISODE in kinds and chosen[Kind.EPISODE]:
             numbers = near(chosen[Kind.EPISODE], _REACH)
             read = await reading.episodes(partition, numbers, times)
-            top = set(list(chosen[Kind.EPISODE])[:_LINKED])
-            followed = [each for each in read if each.number in near(top)]
-            there = {each.number for each in read}
-            more = await reading.linked(partition, followed, times)
-            read += [each for each in more if each.number not in there]
+            read += await _linked(partition, read, list(chosen[Kind.EPISODE])[:_LINKED], times)
         facts = list[Entry]()
         if Kind.FACT in kinds and chosen[Kind.FACT]:
             facts = await reading.facts(partition, list(chosen[Kind.FACT]), times)
@@ -150,13 +150,31 @@ class Recaller:
         for term, number in statistics_of(lists.get(Kind.FACT, ()), count).items():
             frequency[term] = max(frequency.get(term, 0), number)
         around = Surroundings(read)
+        if read:
+            # What stands beside a candidate in its thread is one too, wherever it is in the table.
+            for each in [around.entries.get(number) for number in list(chosen[Kind.EPISODE])]:
+                for beside in (around.before(each), around.after(each)):
+                    if beside is not None:
+                        chosen[Kind.EPISODE][beside.number] = None
         episodes = [each for each in read if each.number in chosen[Kind.EPISODE]] if read else []
         statistics = Statistics(max(count, *frequency.values(), 1), mean, frequency)
         return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related)
 
 
+async def _linked(
+    partition: Partition, read: Sequence[Entry], best: Sequence[int], times: Times
+) -> list[Entry]:
+    """What stands around the best candidates in their threads and was not read."""
+    around = Surroundings(read)
+    top = [around.entries[number] for number in best if number in around.entries]
+    before = {each.previous for each in top if each.previous is not None}
+    after = {each.number for each in top if each.thread and around.after(each) is None}
+    before -= around.entries.keys()
+    return await reading.linked(partition, before, after, times) if before or after else []
+
+
 def _rank(
-    question: Question, found: _Found, now: float, *, dense: bool
+    question: Question, found: _Found, now: float, model: str | None
 ) -> tuple[list[Ranked], Evidence]:
     episodes = [each for each in found.entries if each.kind is Kind.EPISODE]
     facts = [each for each in found.entries if each.kind is Kind.FACT]
@@ -164,7 +182,7 @@ def _rank(
     told = Scoring(question, found.around, found.statistics, found.cosines)
     held = Scoring(question, Surroundings(facts), found.statistics, found.fact_cosines)
     rows = told.rows(episodes) + held.rows(facts)
-    best = ranked(episodes + facts, rows, found.graph, now, dense=dense)
+    best = ranked(episodes + facts, rows, found.graph, now, dense=model is not None)
     top = best[:10]
     covered = max(
         (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry) for each in top
@@ -175,7 +193,7 @@ def _rank(
         )
         for e in top
     )
-    return best, Evidence(covered, cosine if dense else None)
+    return best, Evidence(covered, cosine, model)
 
 
 def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind]) -> None:

@@ -7,6 +7,7 @@ entries after 32 days.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from treadle.memory import tables
 from treadle.memory.episode import Episode
@@ -76,6 +77,12 @@ def new_part(text: str, origin: Origin, found: Sequence[Candidate], known: Colle
     echoes = [each for each in found if any(key in known for key in each.keys)]
     if not echoes:
         return text
+    # "Here is what I remember:" says nothing without what follows.
+    echoes += [
+        each
+        for each, following in pairwise(found)
+        if each not in echoes and following in echoes and text[: each.end].rstrip()[-1:] == ":"
+    ]
     total = sum(each.words for each in found)
     echoed = sum(each.words for each in echoes)
     left = total - echoed

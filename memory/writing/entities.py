@@ -34,8 +34,8 @@ async def known_as(partition: Partition, name: str) -> list[int]:
             )
         )
     ).all()
-    numbers = [number for number, is_claim in found if not is_claim]
-    claims = [number for number, is_claim in found if is_claim]
+    numbers = [row[0] for row in found if not row.claimed]
+    claims = [row[0] for row in found if row.claimed]
     if len(claims) == 1:
         numbers = list(dict.fromkeys([*claims, *numbers]))
     if not numbers:
@@ -48,8 +48,8 @@ async def known_as(partition: Partition, name: str) -> list[int]:
         _fact.c.object_key.in_(others)
     )
     claimants: dict[str, set[int]] = {}
-    for other, number in await partition.execute(rivals):
-        claimants.setdefault(other, set()).add(number)
+    for row in await partition.execute(rivals):
+        claimants.setdefault(row.object_key, set()).add(row.subject_id)
     mine = [other for other in others if len(claimants.get(other, ())) == 1]
     more = await partition.execute(
         partition.rows(_entity, _entity.c.id).where(_entity.c.key.in_(mine))

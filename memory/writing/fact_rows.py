@@ -46,8 +46,8 @@ async def facts_of(partition: Partition, rows: Sequence[sa.Row[Any]]) -> tuple[F
             .where(_source.c.fact_id.in_(numbers[start : start + _AT_ONCE]))
             .order_by(_source.c.episode_id)
         )
-        for number, uid in await partition.execute(query):
-            sources[number].append(uid)
+        for row in await partition.execute(query):
+            sources[row.fact_id].append(row.uid)
     return tuple(_fact_of(row, tuple(sources[row.id])) for row in rows)
 
 

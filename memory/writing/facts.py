@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.normal_form import name_key
 from treadle.memory.writing.predicates import predicate_key
 from treadle.memory.writing.statement import CheckedStatement, Statement, exact
+from treadle.memory.writing.taking_back import take_back
 
 _fact = tables.fact
 
@@ -128,19 +130,16 @@ class Facts:
     async def retract(self, fact_id: str, *, namespace: Namespace) -> Fact:
         """Take back what was never so; it stays readable with `known_at`.
 
+        What it had put an end to holds again, as far as nothing else is known of that time.
         A fact that was closed since it was read is found by its old id, too.
 
         Raises InputError (`unknown_fact`).
         """
         async with self._store.writing(namespace) as partition:
-            row = await _newest(partition, fact_id)
-            if row.retired_at is None:
-                await partition.execute(
-                    partition.update(_fact)
-                    .where(_fact.c.id == row.id)
-                    .values(retired_at=partition.now)
-                )
-            found = await partition.execute(fact_rows(partition).where(_fact.c.id == row.id))
+            chain = await _chain(partition, fact_id)
+            ledger = Ledger(partition, self._store.new_id, self._tasks)
+            await take_back(partition, ledger, chain)
+            found = await partition.execute(fact_rows(partition).where(_fact.c.id == chain[-1].id))
             return (await facts_of(partition, found.all()))[0]
 
     async def get(self, fact_id: str, *, namespace: Namespace) -> Fact:
@@ -215,24 +214,29 @@ def _believed(known_at: float | None) -> sa.ColumnElement[bool]:
     )
 
 
-async def _newest(partition: Partition, fact_id: str) -> sa.Row[tuple[int, float | None]]:
-    """The row that says today what the fact said."""
+async def _chain(partition: Partition, fact_id: str) -> list[sa.Row[Any]]:
+    """The row of a fact, and those that have taken its place and say the same, in order."""
     found = (await partition.execute(partition.rows(_fact).where(_fact.c.uid == fact_id))).first()
     if found is None:
         raise _unknown(fact_id)
-    while found.retired_at is not None:
+    chain = [found]
+    while chain[-1].retired_at is not None:
         later = (
             await partition.execute(
                 partition.rows(_fact)
-                .where(_fact.c.supersedes_id == found.id, _fact.c.object_key == found.object_key)
+                .where(
+                    _fact.c.supersedes_id == chain[-1].id,
+                    _fact.c.object_key == chain[-1].object_key,
+                    _fact.c.terms != "",
+                )
                 .order_by(_fact.c.id)
                 .limit(1)
             )
         ).first()
         if later is None:
             break
-        found = later
-    return found
+        chain.append(later)
+    return chain
 
 
 def _unknown(fact_id: str) -> InputError:

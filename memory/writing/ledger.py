@@ -76,33 +76,34 @@ class Ledger:
         rows = await self._rows(subjects, checked)
         live = [row for row in rows if row.retired_at is None]
         tainted = bool(statement.taint)
-        duplicate = _clean_duplicate(live, checked, start) if tainted else None
+        known_well = _clean_duplicate(live, checked, start) if tainted else None
+        if known_well is not None:
+            # Nothing untrusted counts for or against what is trusted.
+            return Entry(known_well, "duplicate")
         if tainted:
             live = [row for row in live if row.taint != "[]"]
-        there = [Held(row.id, (row.object_key, row.taint != "[]"), *_span(row)) for row in live]
+        there = [Held(row.id, (row.object_key, row.taint != "[]"), *span(row)) for row in live]
         said = [
-            Stated((row.object_key, row.taint != "[]"), _span(row)[0])
+            Stated((row.object_key, row.taint != "[]"), span(row)[0])
             for row in rows
             if _is_repetition(row)
         ]
         key = (checked.object_key, tainted)
         known = {each.start for each in said if each.key == key}
         placed = place(there, key, start, end, said)
-        duplicate = duplicate or placed.duplicate_of
+        duplicate = placed.duplicate_of
         if duplicate is not None or placed.start is None:
             # Nothing is known of a time that is not taken: what is there stands.
             number = duplicate or next(iter(row.id for row in live))
             await self._add_sources(number, sources if duplicate is not None else [])
             if duplicate is not None and len(said) < MOST_REPETITIONS:
                 held = next(row for row in rows if row.id == duplicate)
-                inside = [start] if start > _span(held)[0] else []
+                inside = [start] if start > span(held)[0] else []
                 await self._repeat(held, inside, known)
             return Entry(number, "duplicate")
         by_number = {row.id: row for row in rows}
         revived = [
-            row
-            for row in rows
-            if row.object_key == checked.object_key and not _is_repetition(row)
+            row for row in rows if row.object_key == checked.object_key and not _is_repetition(row)
         ]
         before = placed.merged or placed.cut or tuple(row.id for row in revived[-1:])
         number = await self._new_row(checked, subjects[0], placed, by_number, before)
@@ -111,7 +112,7 @@ class Ledger:
         for merged in placed.merged:
             await self._copy_sources(merged, number)
             # Where the parts began is still known to have been said.
-            starts = [start, _span(by_number[merged])[0]]
+            starts = [start, span(by_number[merged])[0]]
             inside = [each for each in starts if placed.start < each]
             await self._repeat(by_number[merged], inside, known)
             known.update(inside)
@@ -135,7 +136,7 @@ class Ledger:
             query = query.where(_fact.c.object_key == object_key)
         closed: list[int] = []
         for row in (await self._partition.execute(query)).all():
-            start, end = _span(row)
+            start, end = span(row)
             if start < at < end:
                 closed.append(await self._remainder(row, start, at))
                 again = await self._next_repetition(row, at)
@@ -194,6 +195,11 @@ class Ledger:
     async def _give_way(self, placed: Placement, rows: dict[int, sa.Row[Any]]) -> None:
         for each, start, end in placed.remains:
             await self._remainder(rows[each], start, end)
+        for each in placed.cut:
+            begun = span(rows[each])[0]
+            if placed.start is not None and placed.start < begun:
+                # Should what closes it turn out wrong, it was still said to begin there.
+                await self._repeat(rows[each], [begun], ())
         await self._retire([*placed.merged, *placed.cut])
 
     async def _remainder(self, row: sa.Row[Any], start: float, end: float) -> int:
@@ -312,7 +318,8 @@ class Ledger:
         await self._add_sources(new, list(found.scalars()))
 
 
-def _span(row: sa.Row[Any]) -> tuple[float, float]:
+def span(row: sa.Row[Any]) -> tuple[float, float]:
+    """When a row holds: from and up to, infinite where it is open."""
     start = -math.inf if row.valid_from is None else row.valid_from
     return start, math.inf if row.valid_to is None else row.valid_to
 
@@ -334,7 +341,7 @@ def _clean_duplicate(
 ) -> int | None:
     """What a trusted source has said already, needs no untrusted one."""
     for row in live:
-        begun, ended = _span(row)
+        begun, ended = span(row)
         at = min(checked.end, ended) if start == -math.inf else start
         if row.taint == "[]" and row.object_key == checked.object_key and begun <= at < ended:
             return int(row.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,13 +38,9 @@ async def look_up(
 ) -> Found:
     """What the namespace has about a draft."""
     draft = checked.draft
-    parts: list[sa.Select[tuple[str, str, int, int]]] = []
-    zero = sa.literal(0)
-    none = sa.literal("")
+    parts: list[sa.Select[Any]] = []
     if draft.previous is not None or draft.thread:
-        before = partition.rows(
-            _episode, sa.literal("before").label("what"), _episode.c.uid, zero, _episode.c.id
-        )
+        before = partition.rows(_episode, *_columns("before", _episode.c.id, key=_episode.c.uid))
         if draft.previous is not None:
             parts.append(before.where(_episode.c.uid == draft.previous))
         else:
@@ -52,16 +49,18 @@ async def look_up(
             # Within a union, only a query in parentheses has an order of its own.
             parts.append(sa.select(last.subquery()))
     if draft.idempotency_key is not None:
-        keyed = partition.rows(_episode, sa.literal("keyed"), none, zero, _episode.c.id)
+        keyed = partition.rows(_episode, *_columns("keyed", _episode.c.id))
         parts.append(keyed.where(_episode.c.idempotency_key == draft.idempotency_key))
     if not draft.is_turn or checked.occurred_at is not None:
         newest = sa.func.max(_episode.c.id)
-        same = partition.rows(_episode, sa.literal("same"), none, zero, newest).where(
+        same = partition.rows(_episode, *_columns("same", newest)).where(
             _episode.c.fingerprint == fingerprint,
             _episode.c.thread == draft.thread,
             _episode.c.actor == draft.actor,
             _episode.c.source == draft.source,
             _episode.c.origin == str(draft.origin),
+            # What somebody trusted says is not what was read somewhere.
+            _episode.c.taint == checked.taint,
         )
         if checked.occurred_at is not None:
             # Who says when something was, and another time than before, tells of something else.
@@ -71,22 +70,36 @@ async def look_up(
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         echoes = partition.rows(
             _recalled,
-            sa.literal("echo"),
-            _recalled.c.fingerprint,
-            _recalled.c.kind,
-            _recalled.c.item_id,
+            *_columns(
+                "echo", _recalled.c.item_id, key=_recalled.c.fingerprint, kind=_recalled.c.kind
+            ),
         ).where(_recalled.c.fingerprint.in_(keys[start : start + _KEYS_AT_ONCE]))
         parts.append(echoes)
     if not parts:
         return Found(None, None, None, {})
     rows = (await partition.execute(sa.union_all(*parts))).all()
-    single = {what: number for what, _, _, number in rows if what != "echo"}
+    single = {row.what: row.number for row in rows if row.what != "echo"}
     return Found(
-        before=next(((number, uid) for what, uid, _, number in rows if what == "before"), None),
+        before=next(((row.number, row.key) for row in rows if row.what == "before"), None),
         keyed=single.get("keyed"),
         same=single.get("same"),
-        echoes={key: (kind, number) for what, key, kind, number in rows if what == "echo"},
+        echoes={row.key: (row.kind, row.number) for row in rows if row.what == "echo"},
     )
 
 
 _KEYS_AT_ONCE = 500
+
+
+def _columns(
+    what: str,
+    number: sa.ColumnElement[Any],
+    *,
+    key: sa.ColumnElement[Any] | None = None,
+    kind: sa.ColumnElement[Any] | None = None,
+) -> tuple[sa.ColumnElement[Any], ...]:
+    return (
+        sa.literal(what).label("what"),
+        (sa.literal("") if key is None else key).label("key"),
+        (sa.literal(0) if kind is None else kind).label("kind"),
+        number.label("number"),
+    )

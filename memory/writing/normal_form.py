@@ -115,6 +115,7 @@ def without_person(found: Sequence[str]) -> list[str]:
     return [
         _PERSONS.get(word) or (word[:-1] if len(word) > 3 and word.endswith("s") else word)
         for word in found
+        if word not in _ARTICLES
     ]
 
 

@@ -179,7 +179,7 @@ class Outbox:
             chosen = (await connection.execute(self._oldest(task, now, fewest))).first()
             if chosen is None:
                 return None
-            number, attempts = chosen
+            number, attempts = chosen.namespace_id, chosen.attempts
             due = (
                 sa.select(_table.c.id)
                 .where(*self._due(task, now), _table.c.namespace_id == number)
@@ -315,7 +315,7 @@ class Outbox:
             _table.c.attempts < self._most_attempts,
         )
 
-    def _oldest(self, task: str, now: float, fewest: int) -> sa.Select[tuple[int, int]]:
+    def _oldest(self, task: str, now: float, fewest: int) -> sa.Executable:
         """The namespace whose turn it is, and how often its oldest errand was tried."""
         if fewest == 1:
             return (
@@ -326,7 +326,7 @@ class Outbox:
                 .with_for_update(skip_locked=True)
             )
         return (
-            sa.select(_table.c.namespace_id, sa.func.max(_table.c.attempts))
+            sa.select(_table.c.namespace_id, sa.func.max(_table.c.attempts).label("attempts"))
             .where(*self._due(task, now))
             .group_by(_table.c.namespace_id)
             .having(sa.func.count() >= fewest)

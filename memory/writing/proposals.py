@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from treadle.core.errors import InputError, ModelError
-from treadle.core.json_value import JsonSchema
+from treadle.core.json_value import JsonSchema, JsonValue
 from treadle.memory.episode import Episode
 from treadle.memory.kinds import Origin
 from treadle.memory.writing.normal_form import name_key, near_words
@@ -27,7 +27,7 @@ _LITERAL, _INFERRED = 0.8, 0.6
 """How much a proposal is trusted whose object stands in the episode, and one whose does not."""
 
 _NAMES = ("episode", "subject", "predicate", "object", "valid_from", "valid_to", "ended")
-_DATE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+_DATE: JsonValue = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 SCHEMA: JsonSchema = {
     "type": "object",
@@ -45,7 +45,7 @@ SCHEMA: JsonSchema = {
                     "valid_to": _DATE,
                     "ended": {"type": "boolean"},
                 },
-                "required": list(_NAMES),
+                "required": [*_NAMES],
                 "additionalProperties": False,
             },
         }

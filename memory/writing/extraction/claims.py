@@ -170,17 +170,16 @@ def claims(sentence: str, speaker: str, spoken_at: float) -> list[Claim]:
 
 def _of_speaker(plain: str, speaker: str, start: float | None, lasting: bool) -> Iterator[Claim]:
     if match := _CORRECTION.match(plain):
-        obj = _object(match["object"], "")
-        if obj:
-            yield Claim(speaker, "", obj[0], "corrects")
+        for right in _object(match["object"], "")[:1]:
+            yield Claim(speaker, "", right, "corrects")
     for match in _said(_USED_TO, plain):
-        for obj in _object(match["rest"], predicate := _predicate(match)):
+        for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
             yield Claim(speaker, predicate, obj, "once")
     ends = [*_said(_NO_MORE, plain)]
     if re.search(r"\bany ?more\b", plain, re.IGNORECASE):
         ends += _said(_NOT_ANY_MORE, plain)
     for match in ends:
-        for obj in _object(match["rest"], predicate := _predicate(match)):
+        for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
             yield Claim(speaker, predicate, obj, "ended", start)
     for match in _said(_STOPPED, plain):
         kind = (match["job"] or "").strip().casefold()
@@ -235,6 +234,11 @@ def _held(
         # A date belongs to a beginning, or to a "since": "I like the film from 1999".
         since = start if begins or lasting or predicate in ("lives_in", "works_at") else None
         yield Claim(subject, predicate, obj, "holds", since, lasting)
+
+
+def _lasting_predicate(match: re.Match[str]) -> str:
+    plain = _predicate(match).lstrip(">")
+    return "lives_in" if plain == "lived_in" else plain
 
 
 def _predicate(match: re.Match[str]) -> str:

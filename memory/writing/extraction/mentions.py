@@ -41,7 +41,7 @@ NO_NAMES = frozenset(
         "do",
         "does",
         "dr",
-    "each",
+        "each",
         "even",
         "every",
         "few",

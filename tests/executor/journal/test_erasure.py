@@ -23,7 +23,7 @@ from treadle.core.events import (
 from treadle.executor.journal import Journal
 from treadle.executor.journal.erasure import ERASED, JournalErasure
 from treadle.memory.erasure.sought import Sought
-from treadle.tools.artifacts import ArtifactStore
+from treadle.tools.artifacts import Artifact, ArtifactStore
 
 NAME = "Zuleikha Quartermaine"
 
@@ -102,17 +102,19 @@ async def test_stored_outputs_go_with_what_describes_them(journal: Journal, tmp_
     store = ArtifactStore(folder, threshold=100)
     hers = store.keep(["line " * 200, f"signed: {NAME}"])
     other = store.keep(["line " * 200, "signed: Bo"])
+    assert isinstance(hers, Artifact)
+    assert isinstance(other, Artifact)
     finished = [
         StepFinished(
             step_id=name, status="succeeded", output=Payload(kept.as_json(), artifact=True)
-        )  # type: ignore[union-attr]
+        )
         for name, kept in (("a", hers), ("b", other))
     ]
     await write(journal, "r1", "Read the letters.", *finished)
     # Its preview does not show the name, its content does.
     done = await JournalErasure(journal.database, folder).purge(Sought([NAME]))
     assert done == {"event": 1, "artifact file": 1}
-    assert [each.name for each in folder.iterdir()] == [f"{other.digest}.json"]  # type: ignore[union-attr]
+    assert [each.name for each in folder.iterdir()] == [f"{other.digest}.json"]
     events = await journal.events("r1")
     erased = [
         each.output.erased for each in events if isinstance(each, StepFinished) if each.output

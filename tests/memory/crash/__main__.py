@@ -1,6 +1,6 @@
 """Many kills, and many writers at once:
 
-    python -m tests.memory.crash [--kills 500] [--processes 8] [--each 1000] [--seed 1]
+python -m tests.memory.crash [--kills 500] [--processes 8] [--each 1000] [--seed 1]
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.memory.crash.writer import NAMESPACE, text, worker
+
 from treadle.core.database import Database, DatabaseUrl
 from treadle.memory import tables
 from treadle.memory.store import Store
 from treadle.memory.writing.outbox import Outbox
-from tests.memory.crash.writer import NAMESPACE, text, worker
 
 WRITER = Path(__file__).parent / "writer.py"
 SECONDS = 60

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.memory.crash.killing import kill_writers, write_together
 
 

@@ -30,7 +30,9 @@ def key(name: str, number: int) -> str:
 
 def text(name: str, number: int) -> str:
     """What is said in a turn: each moves the speaker on."""
-    return f"I moved to {CITIES[number % len(CITIES)]} in {1900 + number % 100}, says {name} {number}."
+    return (
+        f"I moved to {CITIES[number % len(CITIES)]} in {1900 + number % 100}, says {name} {number}."
+    )
 
 
 async def remember(store: Store, name: str, first: int, count: int) -> None:

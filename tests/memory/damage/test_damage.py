@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from tests.memory.carrying.stores import exported, opened, sqlite_url
 from tests.memory.erasure import filling
 from tests.memory.erasure.test_eraser import HOME, fill, left
@@ -197,7 +198,7 @@ async def test_many_namespaces_cost_no_more_than_few(store: Store) -> None:
         statements.append(str(args[2]).partition(" ")[0])
 
     engine = store.database.engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", count)
+    event.listen(engine, "before_cursor_execute", count)
     try:
         found = await store.namespaces(Namespace("users/50000"))
         assert found == (Namespace("users/50000"),)
@@ -208,7 +209,7 @@ async def test_many_namespaces_cost_no_more_than_few(store: Store) -> None:
         assert receipt.erased["episode"] == 2
         assert len(statements) < 300
     finally:
-        sa.event.remove(engine, "before_cursor_execute", count)
+        event.remove(engine, "before_cursor_execute", count)
     assert len(await store.namespaces(Namespace("users"))) == 100_000
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sqlite3
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -338,3 +341,53 @@ async def test_a_store_with_nothing_of_the_subject_is_left_as_it_is(store: Store
     assert receipt.rows == 0
     assert await left(store) == before
     assert await Eraser(store).finish() is None
+
+
+_CRASHING = """
+import asyncio, os, signal, sys
+from treadle.core.database import Database, DatabaseUrl
+from treadle.memory.erasure.eraser import Eraser
+from treadle.memory.namespace import Namespace
+from treadle.memory.store import Store
+
+class Crash:
+    url = None
+    left = int(sys.argv[3])
+    async def purge(self, sought):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+async def main():
+    store = Store(Database(DatabaseUrl.parse(sys.argv[1])))
+    await Eraser(store, [Crash()]).forget(namespace=Namespace("home"), subject=sys.argv[2])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_crash_in_the_middle_is_finished_by_the_next_call(
+    tmp_path: Path, store: Store, at: int
+) -> None:
+    if not store.database.url.is_sqlite:
+        pytest.skip("of files")
+    await fill(store)
+    await store.database.close()
+    # Before the rows are erased, and after that, before the files are clean.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _CRASHING, str(store.database.url), CANARY, str(at)
+    )
+    assert await asyncio.wait_for(process.wait(), 15) == -signal.SIGKILL
+    gone = len((await left(store))["episode"]) == 2
+    assert gone is (at == 2)
+    # Of something else: what was begun is finished with it.
+    eraser = Eraser(store)
+    if not gone:
+        await eraser.forget(namespace=HOME, subject=CANARY)
+    else:
+        await eraser.forget(namespace=HOME, episodes=["nothing"])
+    for form in forms(CANARY):
+        assert form not in raw(store)
+    assert await eraser.finish() is None

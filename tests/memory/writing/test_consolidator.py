@@ -229,11 +229,13 @@ json_values = st.recursive(
 @given(
     st.lists(
         json_values
-        | st.fixed_dictionaries({name: json_values for name in proposal()})
+        | st.fixed_dictionaries(dict.fromkeys(proposal(), json_values))
         | st.dictionaries(st.sampled_from(list(proposal())), json_values).map(
-            lambda some: proposal(**some)  # type: ignore[arg-type]
-            if "episode" not in some
-            else {**proposal(), **some}
+            lambda some: (
+                proposal(**some)  # type: ignore[arg-type]
+                if "episode" not in some
+                else {**proposal(), **some}
+            )
         ),
         max_size=6,
     )

@@ -86,6 +86,21 @@ async def test_a_turn_follows_the_last_one_of_its_thread(episodes: Episodes) -> 
         await episodes.remember("y", namespace=ALICE, previous="mem_none")
 
 
+async def test_a_turn_takes_seven_statements_however_many_there_are(
+    store: Store, episodes: Episodes
+) -> None:
+    counted: list[str] = []
+    await episodes.remember("first", namespace=ALICE, thread="t")
+    await store.database.open()
+    engine = store.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: counted.append(str(given[2])))
+    for number in range(5):
+        counted.clear()
+        text = f"Turn {number} is about the loom. It has several sentences. They are not short."
+        await episodes.remember(text, namespace=ALICE, thread="t", idempotency_key=str(number))
+        assert len(counted) <= 7, counted
+
+
 async def test_yes_twice_is_two_answers(store: Store, episodes: Episodes) -> None:
     for _ in range(2):
         for origin in (Origin.USER, Origin.ASSISTANT):

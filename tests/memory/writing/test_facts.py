@@ -55,7 +55,9 @@ async def test_what_was_known_can_be_asked_for(facts: Facts, clock: FakeClock) -
     assert _objects(
         await facts.facts("a", namespace=ALICE, as_of="2020-01-01", known_at=later)
     ) == ["Rome"]
-    assert await facts.facts("a", namespace=ALICE, as_of="2020-01-01") == ()
+    # What it had closed holds again.
+    assert _objects(await facts.facts("a", namespace=ALICE, as_of="2020-01-01")) == ["Paris"]
+    assert len(await facts.timeline("a", namespace=ALICE)) == 1
     (known,) = await facts.timeline("a", namespace=ALICE, known_at=then)
     assert known == first.fact or (known.valid_to is None and known.id == first.fact.id)
 
@@ -129,6 +131,23 @@ async def test_a_closed_fact_is_taken_back_by_its_old_id(facts: Facts) -> None:
     assert _objects(await facts.timeline("a", namespace=ALICE)) == ["Rome"]
 
 
+async def test_what_was_told_since_stays_when_a_fact_is_taken_back(facts: Facts) -> None:
+    told = [
+        await facts.tell("a", "lives_in", place, namespace=ALICE, valid_from=f"{year}-01-01")
+        for place, year in (("Paris", 2010), ("Rome", 2015), ("Kyoto", 2018))
+    ]
+    await facts.retract(told[1].fact.id, namespace=ALICE)
+    spans = [
+        (
+            fact.object,
+            fact.valid_from and fact.valid_from.year,
+            fact.valid_to and fact.valid_to.year,
+        )
+        for fact in await facts.timeline("a", namespace=ALICE)
+    ]
+    assert spans == [("Paris", 2010, 2018), ("Kyoto", 2018, None)]
+
+
 async def test_nothing_untrusted_closes_what_is_trusted(facts: Facts) -> None:
     label = frozenset({"fetch_url"})
     await facts.tell("a", "lives_in", "Paris", namespace=ALICE, valid_from="2010-01-01")
@@ -181,7 +200,9 @@ async def test_a_fact_names_its_sources(store: Store, facts: Facts) -> None:
         (await episodes.remember(text, namespace=ALICE)).episode.id for text in ("one", "two", "x")
     ]
     await facts.tell("a", "lives_in", "Paris", namespace=ALICE, sources=ids[:1], valid_from=1.0)
-    told = await facts.tell("a", "lives_in", "Paris", namespace=ALICE, sources=ids[1:2])
+    told = await facts.tell(
+        "a", "lives_in", "Paris", namespace=ALICE, sources=ids[1:2], valid_from=2.0
+    )
     assert told.fact.sources == tuple(ids[:2])
     await facts.tell("a", "lives_in", "Rome", namespace=ALICE, sources=ids[2:], valid_from=9.0)
     paris, rome = await facts.timeline("a", namespace=ALICE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +42,8 @@ class Timeline:
             self.add(str(self.rows[number].key), begun, ended)
         for number in placed.merged:
             self.stated |= {Stated(key, start), Stated(key, self.rows[number].start)}
+        for number in placed.cut:
+            self.stated.add(Stated(self.rows[number].key, self.rows[number].start))
         for number in (*placed.merged, *placed.cut):
             del self.rows[number]
         self.add(key, placed.start, placed.end)
@@ -57,6 +60,12 @@ class Model:
     stated: set[tuple[str, int]] = field(default_factory=set)
 
     def tell(self, key: str, start: float, end: float) -> None:
+        begun = [(self.cells[cell], cell) for cell in range(1, LENGTH + 1) if self._begins(cell)]
+        self._tell(key, start, end)
+        # Whatever has become of it, it was said to begin there.
+        self.stated |= {(was, cell) for was, cell in begun if was}
+
+    def _tell(self, key: str, start: float, end: float) -> None:
         cells = self.cells
         if start == -math.inf:
             self._fill_before(key, int(end))
@@ -118,7 +127,7 @@ def test_every_moment_has_what_the_model_says(statements: list[tuple[str, float,
             expected = model.cells[moment + 1]
             assert timeline.at(moment) == ({expected} if expected else set())
         rows = sorted(timeline.rows.values(), key=lambda row: row.start)
-        for row, following in zip(rows, rows[1:], strict=False):
+        for row, following in pairwise(rows):
             assert row.start < row.end <= following.start
             assert row.key != following.key or row.end < following.start
 

@@ -120,7 +120,14 @@ class ChatMemory:
         answer = as_text(result.answer)[:MOST_ANSWER].strip()
         if result.status == "succeeded" and answer and not (stand_in and not _told(result)):
             drafts.append(
-                Draft(answer, ASSISTANT, "chat", Origin.ASSISTANT, thread, taint=result.taint)
+                Draft(
+                    answer,
+                    ASSISTANT,
+                    "chat",
+                    Origin.ASSISTANT,
+                    thread,
+                    taint=frozenset(result.taint),
+                )
             )
         if drafts:
             await self.memory.remember_many(drafts)
