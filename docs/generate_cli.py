@@ -8,7 +8,7 @@ from pathlib import Path
 COMMANDS = (
     "run", "exec", "plan", "chat", "resume", "approve", "cancel", "pause", "undo",
     "runs", "show", "replay", "tools", "doctor",
-    "code", "sandbox", "mcp",
+    "memory", "code", "sandbox", "mcp",
     "engine", "route", "sim",
 )  # fmt: skip
 OPENING = """# Command line
@@ -33,11 +33,12 @@ both `output` and `error`. An output above 128 kB is an artifact:
 A paused run, and one that waits, ends with 3; `treadle resume` goes on with it.
 
 Settings come from options, then the environment (`TREADLE_MODEL`, `TREADLE_BASE_URL`,
-`TREADLE_API_KEY`, `TREADLE_PROMPTS`, `TREADLE_MODEL_TIMEOUT`, `TREADLE_DATABASE_URL`), then
+`TREADLE_API_KEY`, `TREADLE_PROMPTS`, `TREADLE_MODEL_TIMEOUT`, `TREADLE_DATABASE_URL`,
+`TREADLE_EMBEDDER`, `TREADLE_MEMORY_MODEL`), then
 `config.toml` in the user's configuration folder (or `TREADLE_CONFIG_DIR`) with the keys `model`,
-`base_url`, `api_key`, `prompts`, `model_timeout`, `database_url`, and tables `[prices."MODEL"]`
-(see [python.md](python.md#budgets)). Runs, history and artifacts are
-kept in the user's state folder (or `TREADLE_STATE_DIR`).
+`base_url`, `api_key`, `prompts`, `model_timeout`, `database_url`, `embedder`, `memory_model`, and
+tables `[prices."MODEL"]` (see [python.md](python.md#budgets)). Runs, [memory](memory.md), history
+and artifacts are kept in the user's state folder (or `TREADLE_STATE_DIR`).
 """
 
 

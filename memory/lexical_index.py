@@ -36,12 +36,20 @@ async def index(partition: Partition, kind: Kind, item_id: int, terms: Sequence[
 
 
 async def unindex(partition: Partition, kind: Kind, item_id: int, terms: Sequence[str]) -> None:
-    """Take an item out again; `terms` are those that it went in with."""
-    if partition.is_sqlite:
-        await _write(partition, _DELETE_SQLITE, kind, item_id, terms)
-    else:
-        row = item_id * KINDS + int(kind)
+    """Take an item out again, if it is there; `terms` are those that it went in with."""
+    row = item_id * KINDS + int(kind)
+    if not partition.is_sqlite:
         await partition.raw("delete from term_index where rowid = :row", {"row": row})
+    elif await _is_there(partition, row, tokens(partition.id, kind, terms[:1])):
+        await _write(partition, _DELETE_SQLITE, kind, item_id, terms)
+
+
+async def _is_there(partition: Partition, row: int, first: Sequence[str]) -> bool:
+    # To delete from an index without contents what is not in it would damage it.
+    if not first:
+        return False
+    query = f"{MATCH_SQLITE} and rowid = :row"
+    return (await partition.raw(query, {"token": first[0], "row": row})).first() is not None
 
 
 async def _write(

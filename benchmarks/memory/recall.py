@@ -27,6 +27,7 @@ _MULTI_HOP_TARGET = 0.30
 _MADE = 3
 """Conversations that are made up where no file is given."""
 
+_MEM0 = "by vectors alone: its keyword search takes a model from the network (fastembed)"
 _GRAPHITI = "does not run offline: every episode it adds is read by a language model"
 
 
@@ -68,6 +69,7 @@ def recall(options: Options) -> Table:
             f"{mem0_peer.REQUIREMENT}, MiniLM, infer=False",
             partial(_theirs, talks, partial(mem0_peer.ranked, vectors, talks, own)),
         )
+        table.add(Row("  (mem0)", note=_MEM0))
         table.add(Row("Graphiti", note=_GRAPHITI))
     return table
 

@@ -1,7 +1,8 @@
 """Made-up conversations with questions whose evidence is known, in the format of LoCoMo's file.
 
-Two people tell each other over many sessions what they do, own, plan and like. Questions use other
-words than what was told; the other person tells similar things; and most turns say nothing.
+Two people tell each other over many sessions what they do, own and plan. Some questions use other
+words than what was told, some the same; the other person tells similar things; and most turns say
+nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _MULTI_HOP, _TEMPORAL, _SINGLE_HOP = 1, 2, 4
 class _Topic:
     """What can be told, and what can be asked of it.
 
-    told: with {} for the thing. asked: for one thing, with {name} and {about}, its clue in other
-    words. when: for the day. all: for everything that one has told of the topic.
+    told: with {} for the thing. asked: for one thing, with {name} and {about}, a clue in other
+    words. when: for the day, with {thing} itself. all: for everything told of the topic.
     things: each with its clue.
     """
 
@@ -42,7 +43,7 @@ _TOPICS = (
             "My week was full: I had my very first {} class.",
         ),
         "What is {name} taking up that has to do with {about}?",
-        "When did {name} begin with {about}?",
+        "When did {name} begin with {thing}?",
         "Which skills has {name} begun to learn?",
         (
             ("cello", "a string instrument"), ("pottery", "clay"), ("fencing", "swords"),
@@ -56,7 +57,7 @@ _TOPICS = (
             "I am still dreaming of {}. The trip was over far too soon.",
         ),
         "Where did {name} travel to see {about}?",
-        "When was {name} away to see {about}?",
+        "When did {name} see {thing}?",
         "Which places has {name} visited?",
         (
             ("Lisbon", "trams and tiles"), ("the Dolomites", "mountains"),
@@ -71,7 +72,7 @@ _TOPICS = (
             "The kids talked me into it, and now {} lives with us.",
         ),
         "Which animal, {about}, does {name} keep?",
-        "When did {name} get the animal that is {about}?",
+        "When did {name} get {thing}?",
         "Which pets does {name} have?",
         (
             ("a greyhound called Pixel", "fast"), ("two tortoises", "slow"),
@@ -86,7 +87,7 @@ _TOPICS = (
             "So I signed the contract with {}, and I am terrified.",
         ),
         "Which employer of {name} deals with {about}?",
-        "When did {name} tell of the work with {about}?",
+        "When did {name} tell of the work at {thing}?",
         "Where has {name} worked?",
         (
             ("a bakery on the harbour", "bread"), ("the observatory", "stars"),
@@ -101,7 +102,7 @@ _TOPICS = (
             "No running for me: they found {}.",
         ),
         "Which illness of {name} affects {about}?",
-        "When did {name} learn of the trouble with {about}?",
+        "When did {name} learn of {thing}?",
         "Which health problems has {name} had?",
         (
             ("a torn meniscus", "the knee"), ("an allergy to walnuts", "eating nuts"),
@@ -116,7 +117,7 @@ _TOPICS = (
             "My brother sold me {} for next to nothing.",
         ),
         "What did {name} acquire for {about}?",
-        "When did {name} speak of the purchase for {about}?",
+        "When did {name} get hold of {thing}?",
         "What has {name} bought?",
         (
             ("a cargo bike", "carrying children"), ("a telescope", "looking at planets"),
@@ -204,7 +205,7 @@ class _Talk:
             say(speaker, self._source.choice(_ANSWERS))
             self._by_topic.setdefault((speaker, topic_number), []).append(turn)
             self._ask(topic.asked.format(name=speaker, about=about), [turn], _SINGLE_HOP)
-            self._ask(topic.when.format(name=speaker, about=about), [turn], _TEMPORAL)
+            self._ask(topic.when.format(name=speaker, thing=thing), [turn], _TEMPORAL)
         self._chat(say)
         return turns
 

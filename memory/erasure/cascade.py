@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
@@ -113,27 +113,7 @@ async def _unindex(partition: Partition, doomed: Doomed) -> None:
         for some in batches(doomed.of(table)):
             query = partition.rows(table, table.c.id, table.c.terms).where(table.c.id.in_(some))
             for row in (await partition.execute(query)).all():
-                terms = row.terms.split()
-                if await _is_indexed(partition, kind, row.id, terms):
-                    await lexical_index.unindex(partition, kind, row.id, terms)
-
-
-async def _is_indexed(partition: Partition, kind: Kind, number: int, terms: Sequence[str]) -> bool:
-    """Whether the item is in the index now: retired ones may not be.
-
-    To delete from a contentless index what is not in it damages the index.
-    """
-    if not partition.is_sqlite:
-        return True
-    if not terms:
-        return False
-    row = number * lexical_index.KINDS + int(kind)
-    token = lexical_index.token(partition.id, kind, terms[0])
-    found = await partition.raw(
-        "select 1 from term_index where term_index match :token and rowid = :row",
-        {"token": token, "row": row},
-    )
-    return found.first() is not None
+                await lexical_index.unindex(partition, kind, row.id, row.terms.split())
 
 
 async def _count_down(partition: Partition, episodes: Collection[int]) -> None:

@@ -19,6 +19,7 @@ from treadle.memory.times import moment
 PART = 64 * 1024
 """Bytes of one part, as it lies in the database."""
 
+_PARTS_AT_ONCE = 16
 _MOST_KEYS = 20
 _table = tables.artifact
 _parts = tables.artifact_part
@@ -123,13 +124,16 @@ async def content_of(partition: Partition, number: int, start: int, end: int) ->
 async def _hash(partition: Partition, number: int) -> str:
     digest = hashlib.sha256()
     query = (
-        partition.rows(_parts, _parts.c.start)
+        partition.rows(_parts, _parts.c.start, _parts.c.content)
         .where(_parts.c.artifact_id == number)
         .order_by(_parts.c.start)
+        .limit(_PARTS_AT_ONCE)
     )
-    for start in (await partition.execute(query)).scalars().all():
-        content = await content_of(partition, number, start, start + PART)
-        digest.update(hashlib.sha256(content).digest())
+    last = -1
+    while rows := (await partition.execute(query.where(_parts.c.start > last))).all():
+        for row in rows:
+            digest.update(hashlib.sha256(row.content).digest())
+        last = rows[-1].start
     return digest.hexdigest()
 
 

@@ -138,15 +138,15 @@ def _cues(words: Wording) -> tuple[str, ...]:
 
 def _warnings(record: RunRecord) -> list[tuple[StepRecord, Warned]]:
     found: dict[str, tuple[StepRecord, Warned]] = {}
+    words = wording(record.task)
     for step in record.steps:
         if not step.code or step.status not in ("failed", "succeeded") or step.code in _TRANSIENT:
             continue
         name = f"{step.tool} failed: {step.code}"
-        about = plain(wording(record.task).shown())
         after = "; the plan was patched, and the run succeeded" if _mended(record) else ""
         said = plain(step.message)[:300]
         body = f"{step.tool} gave the error {step.code} ({said}){after}."
-        cues = (step.tool, about)
+        cues = (step.tool, *(_cues(words) or (plain(words.shown()),)))
         found.setdefault(name, (step, Warned(name, cues, body)))
     return list(found.values())[:MOST_WARNINGS]
 

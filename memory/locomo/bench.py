@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from treadle.core.embedder import Embedder
 from treadle.core.errors import InputError
 from treadle.core.json_value import JsonValue
+from treadle.memory.episode import Episode
 from treadle.memory.kinds import Kind
 from treadle.memory.locomo.dataset import Conversation, read_locomo
 from treadle.memory.locomo.score import DEPTHS, Ranking, Scores, by_category, scores
@@ -110,7 +111,7 @@ async def _ask(memory: Memory, namespace: Namespace, conversation: Conversation)
             note=False,
         )
         ids = [
-            str(hit.item.metadata["turn"]) for hit in found.hits if hasattr(hit.item, "metadata")
+            str(hit.item.metadata["turn"]) for hit in found.hits if isinstance(hit.item, Episode)
         ]
         rankings.append(Ranking(question, tuple(ids)))
     return rankings

@@ -59,7 +59,8 @@ def candidates(found: Sequence[Postings], items: int, most: int) -> list[int]:
         share = math.log(1 + (max(items, count) - count + 0.5) / (count + 0.5))
         for number in postings.numbers:
             weight[number] = weight.get(number, 0.0) + share
-    top = nlargest(_FROM_TERMS, weight, key=lambda number: (weight[number], number))
+    # Lists come newest first, so that of equals the newer ones are kept.
+    top = nlargest(_FROM_TERMS, weight, key=weight.__getitem__)
     rough: dict[int, float] = {}
     for number in near(top):
         rough[number] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from treadle.core.errors import InputError
 from treadle.core.threads import run_in_thread
@@ -41,6 +42,9 @@ _DENSE = 80
 
 _LINKED = 60
 """Of the best candidates, those whose thread is followed where it is told between others."""
+
+_WORTH_A_THREAD = 400
+"""Entries from which on scoring would hold up the event loop for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,9 @@ class Recaller:
             found = await self._find(partition, question, vectors, times, wanted)
             if not found.entries:
                 return Recall((), "nothing in memory shares a word with the query")
-            best, evidence = await run_in_thread(
-                lambda: _rank(question, found, now, None if vectors is None else vectors.model)
-            )
+            rank = partial(_rank, question, found, now, None if vectors is None else vectors.model)
+            many = len(found.around.entries) > _WORTH_A_THREAD
+            best, evidence = await run_in_thread(rank) if many else rank()
             if not relevant(evidence):
                 return Recall((), "what memory has is too far from the query")
             hits = await _hits(partition, best[:k])

@@ -16,6 +16,7 @@ from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
 from treadle.memory.writing.echo_keys import Candidate, stored_keys
+from treadle.memory.writing.patience import patiently
 
 _FEWEST_NEW_WORDS = 4
 """What is left beside an echo is kept from here on, unless a person says it: then always."""
@@ -31,7 +32,7 @@ class EchoGuard:
         """Take down that `hits` were given into a prompt; durable when it returns."""
         if not hits:
             return
-        async with self._store.writing(namespace) as partition:
+        async with patiently(self._store, namespace) as partition:
             await note_recalled(partition, hits)
 
 

@@ -29,6 +29,7 @@ from treadle.memory.writing.liveness import overtaken
 from treadle.memory.writing.lookup import Found, look_up
 from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
+from treadle.memory.writing.patience import patiently
 from treadle.memory.writing.statement import exact
 
 EXTRACT = "extract"
@@ -117,7 +118,7 @@ class Episodes:
         prepared = [await _prepared(CheckedDraft.of(draft)) for draft in drafts]
         if not prepared:
             return ()
-        async with self._store.writing(namespace) as partition:
+        async with patiently(self._store, namespace) as partition:
             kept: list[_Kept] = []
             made = [await self._keep(partition, each, kept) for each in prepared]
             if kept:

@@ -21,6 +21,7 @@ from treadle.memory.writing.entities import known_as
 from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.normal_form import name_key
+from treadle.memory.writing.patience import patiently
 from treadle.memory.writing.predicates import predicate_key
 from treadle.memory.writing.statement import CheckedStatement, Statement, exact
 from treadle.memory.writing.taking_back import take_back
@@ -95,7 +96,7 @@ class Facts:
         checked = [CheckedStatement.of(statement) for statement in statements]
         if not checked:
             return ()
-        async with self._store.writing(namespace) as partition:
+        async with patiently(self._store, namespace) as partition:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             entries = [await ledger.enter(each) for each in checked]
             numbers = list({entry.number for entry in entries})
@@ -120,7 +121,7 @@ class Facts:
         """State that something no longer holds from `at` (now) on; the facts as they are closed."""
         key = None if object is None else name_key(object)
         time = seconds(at)
-        async with self._store.writing(namespace) as partition:
+        async with patiently(self._store, namespace) as partition:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             moment = exact(partition.now) if time is None else time
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
@@ -135,7 +136,7 @@ class Facts:
 
         Raises InputError (`unknown_fact`).
         """
-        async with self._store.writing(namespace) as partition:
+        async with patiently(self._store, namespace) as partition:
             chain = await _chain(partition, fact_id)
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             await take_back(partition, ledger, chain)

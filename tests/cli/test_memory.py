@@ -104,7 +104,6 @@ def test_text_from_stdin_and_from_files(memory: Run, place: Path) -> None:
         (["add", "-"], b"\xff\xfe\x00binary", "bad_encoding"),
         (["add", "-"], b"nul \x00 byte", "bad_text"),
         (["add", "-"], b"x" * 10_000_000, "text_too_long"),
-        (["add", "-"], b"x" * 17_000_000, "text_too_long"),
         (["add", "--file", "missing.txt"], b"", "file_not_found"),
         (["add", "--file", "."], b"", "is_a_directory"),
         (["add", "x", "--at", "yesterday-ish"], b"", "bad_date"),
@@ -131,18 +130,19 @@ def test_text_from_stdin_and_from_files(memory: Run, place: Path) -> None:
 def test_bad_input_is_a_coded_error(
     memory: Run, arguments: list[str], stdin: bytes, code: str
 ) -> None:
-    done = memory(*arguments, stdin=stdin)
-    assert done.err.splitlines()[-1].startswith(f"error: {code}: ")
-    assert (done.code, done.out) == (2, "")
-    as_json = memory(*arguments, "--json", stdin=stdin)
-    assert as_json.code == 2
-    assert as_json.json["error"]["code"] == code
+    done = memory(*arguments, "--json", stdin=stdin)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith(f"error: {code}: ")
+    assert done.json["error"]["code"] == code
 
 
 def test_names_are_never_code(memory: Run) -> None:
     hostile = "x'); drop table episode; --"
-    assert memory("add", hostile, "--actor", hostile, "--thread", hostile, "--key", hostile).code == 0
-    assert memory("add", "other", "--namespace", "a'b;--", "--tenant", "\"; drop").code == 0
+    assert (
+        memory("add", hostile, "--actor", hostile, "--thread", hostile, "--key", hostile).code == 0
+    )
+    assert memory("add", "other", "--namespace", "a'b;--", "--tenant", '"; drop').code == 0
     assert memory("search", '" OR * NEAR( episode:x').code == 0
     assert memory("facts", hostile, "--predicate", "drop table fact").code == 0
     found = memory("search", "drop table", "--json").json["hits"]

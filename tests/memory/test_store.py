@@ -102,8 +102,12 @@ async def test_the_index_finds_terms_of_the_namespace_only(store: Store) -> None
             assert await _found(partition, term) == [7 * lexical_index.KINDS]
         assert await _found(partition, "thread") == []
     async with store.writing(ALICE) as partition:
-        await lexical_index.unindex(partition, Kind.EPISODE, 7, ["loom", "12e4", "織機"])
+        for _ in range(2):
+            await lexical_index.unindex(partition, Kind.EPISODE, 7, ["loom", "12e4", "織機"])
         assert await _found(partition, "loom") == []
+        if partition.is_sqlite:
+            # It fails where the index is damaged.
+            await partition.raw("insert into term_index (term_index) values ('optimize')", {})
 
 
 async def test_namespaces_below(store: Store) -> None:

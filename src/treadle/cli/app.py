@@ -220,6 +220,10 @@ def plan_command(
 
 @app.command("chat")
 def chat_command(
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="THREAD", help="Go on with an earlier conversation."),
+    ] = None,
     model: Model = None,
     tools: Tools = None,
     mcp: Mcp = None,
@@ -246,7 +250,7 @@ def chat_command(
     async def chat() -> int:
         from treadle.cli.chat.command import run_chat
 
-        return await run_chat(options)
+        return await run_chat(options, resume)
 
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     end(options, chat, printing=nullcontext if at_terminal else reserved_stdout)

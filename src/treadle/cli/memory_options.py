@@ -125,9 +125,11 @@ def purges_of(database: Database, namespace: Namespace) -> tuple[Purge, ...]:
         return ()
     from treadle.cli.memory_purges import HistoryPurge
     from treadle.executor.journal.erasure import JournalErasure
+    from treadle.memory.erasure.checkpoints import CheckpointErasure
 
     folder = state_folder(settings())
     return (
         JournalErasure(database, folder / "artifacts"),
+        CheckpointErasure(database, namespace.tenant),
         HistoryPurge(folder / "history"),
     )

@@ -82,9 +82,10 @@ async def _count(
             rows[table.name] += int(found.scalar_one())
         outbox = tables.outbox.c
         gone = (outbox.available_at >= DEAD).label("gone")
-        query = partition.rows(tables.outbox, outbox.task, gone, sa.func.count())
+        number = sa.func.count().label("number")
+        query = partition.rows(tables.outbox, outbox.task, gone, number)
         for row in await partition.execute(query.group_by(outbox.task, gone)):
-            (dead if row[1] else waiting)[row[0]] += int(row[2])
+            (dead if row.gone else waiting)[row.task] += int(row.number)
 
 
 async def _coverage(
@@ -103,12 +104,12 @@ async def _coverage(
     for each in spaces:
         async with memory.store.reading(each) as partition:
             query = (
-                partition.rows(tables.embedding, embedding.kind, sa.func.count())
+                partition.rows(tables.embedding, embedding.kind, sa.func.count().label("number"))
                 .where(embedding.model == memory.embedder.model)
                 .group_by(embedding.kind)
             )
             for row in await partition.execute(query):
-                have[row[0]] += int(row[1])
+                have[row.kind] += int(row.number)
     covered: dict[str, JsonValue] = {
         name: {"embedded": have[Kind[name.upper()]], "of": rows.get(name, 0)}
         for name in _WITH_VECTORS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from treadle.core.errors import InputError
 from treadle.memory import lexical_index, tables
@@ -93,7 +94,7 @@ async def test_a_turn_takes_seven_statements_however_many_there_are(
     await episodes.remember("first", namespace=ALICE, thread="t")
     await store.database.open()
     engine = store.database.engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", lambda *given: counted.append(str(given[2])))
+    event.listen(engine, "before_cursor_execute", lambda *given: counted.append(str(given[2])))
     for number in range(5):
         counted.clear()
         text = f"Turn {number} is about the loom. It has several sentences. They are not short."

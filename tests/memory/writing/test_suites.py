@@ -29,13 +29,13 @@ def _script(name: str) -> ModuleType:
 @pytest.mark.timeout(120)  # hundreds of statements, on a machine that may be busy
 @pytest.mark.parametrize("seed", [2, 3])
 async def test_a_world_told_out_of_order(store: Store, clock: FakeClock, seed: int) -> None:
-    result = await _script("bitemporal").run(store, clock, 250, seed, batch=25)
+    result = await _script("bitemporal").run(store, clock, 120, seed, batch=20)
     assert result.good, result
     assert result.known_asked
 
 
 @pytest.mark.timeout(120)  # hundreds of turns, on a machine that may be busy
 async def test_a_talk_in_which_all_comes_back(store: Store) -> None:
-    result = await _script("echo").run(store, 120, 2)
+    result = await _script("echo").run(store, 80, 2)
     assert result.good, result
     assert result.kept == result.said

@@ -23,20 +23,23 @@ if TYPE_CHECKING:
 INTERRUPTED = 128 + signal.SIGINT
 
 
-async def run_chat(options: CommonOptions) -> int:
+async def run_chat(options: CommonOptions, thread: str | None = None) -> int:
     """Talk until the person leaves, or the input ends; return the exit code.
 
-    Raises ConfigError for options that cannot be used; nothing later raises.
+    thread: the conversation of an earlier chat to go on with.
+
+    Raises ConfigError for options that cannot be used, and InputError (`unknown_thread`); nothing
+    later raises.
     """
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return await until_ended(_at_terminal(options))
+        return await until_ended(_at_terminal(options, thread))
     try:
-        return await stoppable(_over_pipe(options))
+        return await stoppable(_over_pipe(options, thread))
     except Stopped:
         return INTERRUPTED
 
 
-async def _at_terminal(options: CommonOptions) -> int:
+async def _at_terminal(options: CommonOptions, thread: str | None) -> int:
     from treadle.cli.chat.completer import ChatCompleter
     from treadle.cli.chat.prompt import ChatPrompt
 
@@ -44,7 +47,11 @@ async def _at_terminal(options: CommonOptions) -> int:
     # Before the Runtime: who creates the state folder decides who can read it.
     history = _history(screen)
     conversation = Conversation(
-        options, screen, lambda: LiveTurn(screen), lambda question: prompt.answer(question)
+        options,
+        screen,
+        lambda: LiveTurn(screen),
+        lambda question: prompt.answer(question),
+        thread,
     )
     prompt = ChatPrompt(
         ChatCompleter(lambda: conversation.runtime.workspace, lambda: conversation.runtime.tools),
@@ -59,12 +66,13 @@ async def _at_terminal(options: CommonOptions) -> int:
                 screen.note("Ctrl-D or /exit leaves")
             except EOFError:
                 break
+        _say_how_to_go_on(conversation)
     return 0
 
 
-async def _over_pipe(options: CommonOptions) -> int:
+async def _over_pipe(options: CommonOptions, thread: str | None) -> int:
     screen = PipeScreen(debug=options.debug)
-    async with Conversation(options, screen, QuietTurn) as conversation:
+    async with Conversation(options, screen, QuietTurn, None, thread) as conversation:
         _greet(conversation)
         async for line in _lines():
             try:
@@ -93,12 +101,20 @@ async def _lines() -> AsyncIterator[bytes]:
         yield kept
 
 
+def _say_how_to_go_on(conversation: Conversation) -> None:
+    if conversation.options.memory and conversation.session.messages:
+        thread = conversation.session.thread_id
+        conversation.screen.note(f"treadle chat --resume {thread} goes on with this conversation")
+
+
 def _greet(conversation: Conversation) -> None:
     home, workspace = Path.home(), conversation.runtime.workspace
     shown = f"~/{workspace.relative_to(home)}" if workspace.is_relative_to(home) else workspace
     conversation.screen.note(f"Treadle · {model_text(conversation)} · {shown} · /help")
     if is_stand_in(conversation):
         conversation.screen.note(STAND_IN)
+    if said := len(conversation.session.messages):
+        conversation.screen.note(f"going on with a conversation of {said} messages")
 
 
 def _history(screen: Screen) -> History:

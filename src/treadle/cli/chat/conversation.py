@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -22,17 +22,27 @@ from treadle.cli.chat.slash import parse_entry
 from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.interrupts import Stopped, on_signal, silent_keys
 from treadle.cli.lent_memory import lent_memory, tools_of
-from treadle.cli.options import CommonOptions, all_tools, new_runtime
-from treadle.core.errors import TreadleError
+from treadle.cli.options import CommonOptions, all_tools, database_url, new_runtime
+from treadle.core.errors import InputError, TreadleError
 from treadle.core.events import Event, MemoryRecalled, PlanReused
 from treadle.executor.approval import Reply
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
     from treadle.agents.agent import Agent
     from treadle.agents.runs.run_stream import RunStream
     from treadle.agents.runtime import Runtime
     from treadle.executor.result import RunResult
+    from treadle.memory.langgraph import TreadleCheckpointer
     from treadle.tools.tool import Tool
+
+
+def kept(options: CommonOptions) -> TreadleCheckpointer:
+    """Where conversations are kept, so that a later chat can go on with them."""
+    from treadle.memory.langgraph import TreadleCheckpointer
+
+    return TreadleCheckpointer(database_url(options))
 
 
 class Conversation:
@@ -41,8 +51,10 @@ class Conversation:
     screen: where everything is written.
     new_view: what shows a turn.
     read: reads what a person answers to a question; None where there is nobody to ask.
+    thread: the conversation of an earlier chat to go on with; a new one by default.
 
-    Entering makes the Runtime, and raises ConfigError, and what `make_runtime` raises.
+    Entering makes the Runtime, and raises ConfigError, what `make_runtime` raises, and InputError
+    (`unknown_thread`).
     """
 
     runtime: Runtime
@@ -56,11 +68,13 @@ class Conversation:
         screen: Screen,
         new_view: Callable[[], TurnView],
         read: Read | None = None,
+        thread: str | None = None,
     ) -> None:
         self.options = options
         self.screen = screen
         self.over = False
-        self._checkpointer = InMemorySaver()
+        self._thread = thread
+        self._checkpointer: BaseCheckpointSaver[Any] = InMemorySaver()
         self._tools: tuple[Tool | Agent, ...] = ()
         self._lent = AsyncExitStack()
         self._new_view = new_view
@@ -164,7 +178,16 @@ class Conversation:
                 remembering = tools_of(lent, {each.name for each in tools})
             self._tools = (*tools, *remembering)
             self.runtime = new_runtime(self.options, self._tools, memory=self.memory)
-            self.session = ChatSession(self.runtime, checkpointer=self._checkpointer)
+            if self.options.memory or self._thread is not None:
+                self._checkpointer = await stack.enter_async_context(kept(self.options))
+            self.session = ChatSession(
+                self.runtime, checkpointer=self._checkpointer, thread_id=self._thread
+            )
+            if self._thread is not None and not await self.session.load():
+                await self.runtime.aclose()
+                raise InputError(
+                    "unknown_thread", f"no conversation '{self._thread[:80]}' is kept here"
+                )
             self._lent = stack.pop_all()
         return self
 
