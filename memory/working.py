@@ -35,7 +35,7 @@ def handlers_of(store: Store, embedder: NamedEmbedder | None, model: ChatModel |
     """The handlers of a memory with this embedder and this model; both may be missing."""
     of_facts = (SUMMARISE,) if embedder is None else (SUMMARISE, EMBED)
     by_task = {
-        EXTRACT: Handler(Extractor(store, of_facts).work),
+        EXTRACT: Handler(Extractor(store, of_facts).work, finishes=True),
         SUMMARISE: Handler(_Summaries(store).work, most=256),
     }
     of_episodes: tuple[str, ...] = (EXTRACT,)
@@ -44,7 +44,9 @@ def handlers_of(store: Store, embedder: NamedEmbedder | None, model: ChatModel |
         of_episodes += (EMBED,)
     if model is not None:
         consolidator = Consolidator(store, model, fact_tasks=of_facts)
-        by_task[CONSOLIDATE] = Handler(consolidator.work, most=MOST, fewest=FEWEST)
+        by_task[CONSOLIDATE] = Handler(
+            consolidator.work, most=MOST, fewest=FEWEST, seconds=400, finishes=True
+        )
         of_episodes += (CONSOLIDATE,)
     return Handlers(by_task, of_episodes, of_facts)
 

@@ -52,7 +52,7 @@ def latency(options: Options) -> Table:
                 table,
                 f"LangGraph {kind}, cosine",
                 part,
-                partial(alone, langgraph_peer.search_times, kind, part, own),
+                partial(_langgraph, kind, part, own),
             )
         part = replace(smaller, items=min(load.items, _OF_MEM0))
         own = folder / "mem0"
@@ -77,6 +77,10 @@ def _ours(table: Table, load: Load, folder: Path, spaces: int, *, vectors: bool)
             told += f"; filled in {filled:.0f} s, {size:,.0f} MB"
         table.add(Row(name, (f"{items:,}", *times.figures(), f"{found:.2f}"), told))
     path.unlink()
+
+
+def _langgraph(kind: str, load: Load, folder: Path) -> tuple[Stopwatch, float]:
+    return alone(langgraph_peer.search_times, kind, load, folder)
 
 
 def _theirs(

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 
@@ -28,7 +29,6 @@ def main() -> None:
 
 def _memory(folder, vectors):
     from benchmarks.memory.vectors import DIMENSIONS, Prepared
-    from mem0 import Memory  # type: ignore[import-not-found]
 
     class Embedding:
         """What mem0 asks for vectors."""
@@ -48,7 +48,7 @@ def _memory(folder, vectors):
         "on_disk": True,
         "embedding_model_dims": DIMENSIONS,
     }
-    memory = Memory.from_config(
+    memory = import_module("mem0").Memory.from_config(
         {
             "vector_store": {"provider": "qdrant", "config": store},
             "history_db_path": str(folder / "history.db"),

@@ -59,9 +59,7 @@ def recall(options: Options) -> Table:
             _add(
                 table,
                 f"LangGraph {kind}, MiniLM cosine",
-                partial(
-                    _theirs, talks, partial(alone, langgraph_peer.ranked, kind, vectors, talks, own)
-                ),
+                partial(_theirs, talks, partial(_langgraph, kind, vectors, talks, own)),
             )
         own = _within(folder, "mem0")
         _add(
@@ -91,6 +89,12 @@ def _ours(path: Path, places: Sequence[int], embedder: str) -> Row:
 
 def _run(path: Path, places: Sequence[int], embedder: str) -> dict[str, JsonValue]:
     return asyncio.run(run_locomo(path, places, embedder))
+
+
+def _langgraph(
+    kind: str, vectors: Path, talks: Sequence[Conversation], folder: Path
+) -> list[list[str]]:
+    return alone(langgraph_peer.ranked, kind, vectors, talks, folder)
 
 
 def _theirs(talks: Sequence[Conversation], search: Callable[[], list[list[str]]]) -> Row:

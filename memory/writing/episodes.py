@@ -16,6 +16,7 @@ from treadle.core.json_value import JsonValue
 from treadle.core.taint import CLEAN, Labels
 from treadle.memory import lexical_index, tables
 from treadle.memory.episode import Episode, Remembered
+from treadle.memory.erasure.tombstones import is_erased
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
@@ -93,8 +94,8 @@ class Episodes:
         given (a fact was recalled) comes with an episode that has no id.
 
         Raises InputError: `empty_text`, `text_too_long`, `bad_text`, `bad_metadata`, `bad_date`,
-        `unknown_episode` where `previous` is not there, and `idempotency_conflict` where the key
-        has been used for another text. Raises RunError where the database fails; then nothing was
+        `unknown_episode` where `previous` is not there, `idempotency_conflict` where the key has
+        been used for another text, and `episode_erased` where what it stood for was forgotten. Raises RunError where the database fails; then nothing was
         kept, and the same call may be made again.
         """
         draft = Draft(
@@ -156,6 +157,13 @@ class Episodes:
             raise _unknown(draft.previous)
         if found.keyed is not None:
             return Remembered(await _keyed(partition, found.keyed, draft), "duplicate")
+        key = draft.idempotency_key
+        if key is not None and await is_erased(partition, idempotency_key=key):
+            raise InputError(
+                "episode_erased",
+                "what was remembered under this idempotency key was forgotten, and stays so; to "
+                "tell it anew, use another key",
+            )
         gone = await _gone(partition, found, draft)
         if found.same is not None and (int(Kind.EPISODE), found.same) not in gone:
             await self._said_again(partition, found.same, checked)

@@ -122,3 +122,11 @@ async def test_it_goes_on_where_another_process_stopped(database_url: str) -> No
     assert await second.work() > 0
     assert len(await second.facts.facts("Alice", namespace=ALICE)) == 1
     await second.aclose()
+
+
+async def test_what_was_forgotten_is_not_brought_back_by_a_retry(memory: Memory) -> None:
+    kept = await memory.remember("Zelmira's number is 555.", actor="Alice", idempotency_key="m7")
+    await memory.forget(episodes=[kept.episode.id])
+    with pytest.raises(InputError, match="episode_erased"):
+        await memory.remember("Zelmira's number is 555.", actor="Alice", idempotency_key="m7")
+    assert (await memory.recall("Zelmira's number")).nothing_relevant

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from treadle.memory.erasure.receipt import Receipt
     from treadle.memory.namespace import Namespace
 
+DECLINED = "nothing was forgotten"
+
 _NOT_PROVED = 1
 _DECLINED = 1
 
@@ -48,7 +50,7 @@ async def forget(doom: Doom, options: MemoryOptions) -> int:
         )
     async with open_memory(options, purging=True) as memory:
         if not doom.yes and not await _agreed(question(doom, memory.namespace)):
-            print_note("nothing was forgotten")
+            print_note(DECLINED)
             return _DECLINED
         receipt = await memory.forget(
             subject=doom.subject,
@@ -101,9 +103,9 @@ def receipt_text(receipt: Receipt) -> str:
     return "\n".join(lines)
 
 
-async def agrees(question: str, read: Callable[[str], Awaitable[str | None]]) -> bool:
+async def agrees(read: Callable[[str], Awaitable[str | None]]) -> bool:
     """Whether the person says yes; no answer is a no."""
-    said = await read(f"{question} [y/N] ")
+    said = await read("Go ahead? [y/N] ")
     return said is not None and said.strip().lower() in ("y", "yes")
 
 
@@ -111,5 +113,6 @@ async def _agreed(question: str) -> bool:
     from treadle.cli.approval import read_line
     from treadle.cli.interrupts import forget_typed
 
+    print_note(question)
     forget_typed()
-    return await agrees(question, read_line)
+    return await agrees(read_line)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treadle.cli.chat.memory import ChatMemory, recalled_lines
 from treadle.cli.interrupts import stoppable
-from treadle.cli.memory_forget_command import Doom, agrees, question, receipt_text
+from treadle.cli.memory_forget_command import DECLINED, Doom, agrees, question, receipt_text
 from treadle.cli.memory_read_command import NOTHING
 from treadle.cli.memory_show import hit_lines
 from treadle.core.errors import InputError
@@ -57,8 +57,9 @@ async def forget(conversation: Conversation, argument: str) -> None:
             raise InputError(
                 "unconfirmed", "there is no way back, and nobody can be asked here: --yes confirms"
             )
-        if not await agrees(question(Doom(argument), memory.namespace), read):
-            conversation.screen.note("nothing was forgotten")
+        conversation.screen.note(question(Doom(argument), memory.namespace))
+        if not await agrees(read):
+            conversation.screen.note(DECLINED)
             return
     with conversation.screen.busy("forgetting…"):
         receipt = await memory.memory.forget(subject=argument)
