@@ -74,8 +74,11 @@ async def export_file(
 ) -> int:
     """Write the lines to a file that only its user can read, whole or not at all; its bytes.
 
-    Raises InputError (`export_failed`) where the file cannot be written.
+    Raises InputError (`export_failed`) where the file cannot be written, or where something that
+    is no file, such as a device or a pipe, would be put out of the way.
     """
+    if path.exists() and not path.is_file():
+        raise InputError("export_failed", f"{path} is there, and is no file; name another")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     size = 0
     try:

@@ -95,8 +95,9 @@ class Episodes:
 
         Raises InputError: `empty_text`, `text_too_long`, `bad_text`, `bad_metadata`, `bad_date`,
         `unknown_episode` where `previous` is not there, `idempotency_conflict` where the key has
-        been used for another text, and `episode_erased` where what it stood for was forgotten. Raises RunError where the database fails; then nothing was
-        kept, and the same call may be made again.
+        been used for another text, and `episode_erased` where what it stood for was forgotten.
+        Raises RunError where the database fails; then nothing was kept, and the same call may be
+        made again.
         """
         draft = Draft(
             text=text,

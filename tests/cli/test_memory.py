@@ -1,7 +1,11 @@
 """`treadle memory`, in real processes on a database of its own."""
 
 import json
+import os
+import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,12 +271,38 @@ def test_a_newer_schema_is_left_alone(memory: Run, environment: dict[str, str]) 
     assert "database_too_new" in done.err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
-def test_a_full_disk_is_said(memory: Run) -> None:
+def test_export_puts_nothing_but_files_out_of_the_way(memory: Run, place: Path) -> None:
+    os.mkfifo(place / "pipe")
+    for name in ("pipe", "."):
+        done = memory("export", name)
+        assert done.code == 2
+        assert done.err.startswith("error: export_failed: ")
+    assert (place / "pipe").is_fifo()
+
+
+def test_a_full_disk_is_said(memory: Run, environment: dict[str, str]) -> None:
+    """As a full disk looks to SQLite: the file may not grow."""
     memory("add", "I live in Paris", "--no-wait")
-    done = memory("export", "/dev/full")
-    assert done.code == 2
-    assert "error: export_failed" in done.err
+    path = database_of(environment)
+    size = path.stat().st_size
+    text = "no room for this " * 20_000
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "treadle", "memory", "add", "-"],
+        input=text.encode(),
+        capture_output=True,
+        env=environment,
+        preexec_fn=limited,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: database_")
+    assert len(done.stderr.splitlines()) == 1
+    kept = memory("search", "where do I live", "--kind", "episode", "--json").json["hits"]
+    assert [hit["text"] for hit in kept] == ["I live in Paris"]
 
 
 def test_bench_prints_the_figures(memory: Run, place: Path) -> None:

@@ -26,6 +26,10 @@ async def export(file: str, embeddings: bool, options: MemoryOptions) -> int:
 
     if file == "-" and options.json:
         raise InputError("bad_usage", "stdout cannot hold the export and --json: name a file")
+    path = Path(file)
+    if file != "-" and path.exists() and not path.is_file():
+        # Nor is a device or a folder put out of the way by the file that takes its name.
+        raise InputError("export_failed", f"{path} is no file; - writes to stdout")
     async with open_memory(options) as memory:
         if file == "-":
             lines = lines_of(memory.store, memory.namespace, embeddings=embeddings)
@@ -33,7 +37,6 @@ async def export(file: str, embeddings: bool, options: MemoryOptions) -> int:
                 async for line in lines:
                     write_stdout(line.decode("utf-8"))
             return 0
-        path = Path(file)
         size = await export_file(memory.store, memory.namespace, path, embeddings=embeddings)
     if options.json:
         print_json({"file": str(path), "bytes": size})

@@ -17,11 +17,12 @@ def make_old(url: str, revision: str, *, runs: bool = True) -> None:
     """Make the tables of `revision` at `url`, and put runs into them, by SQL alone.
 
     For each revision there are `REVISION.sqlite.sql` and `REVISION.postgresql.sql` (the tables, as
-    a dump has them), and `REVISION.sql` (runs that this revision's version has written).
+    a dump has them), and `REVISION.sql` (runs that its version has written) where these are
+    written otherwise than before.
     """
     path = DatabaseUrl.parse(url).path
     tables = _DATA / f"{revision}.{'postgresql' if path is None else 'sqlite'}.sql"
-    scripts = [tables, _DATA / f"{revision}.sql"] if runs else [tables]
+    scripts = [tables, _runs(revision)] if runs else [tables]
     statements = [each for script in scripts for each in _statements(script)]
     if path is None:
         with psycopg.connect(url) as server:
@@ -35,6 +36,11 @@ def make_old(url: str, revision: str, *, runs: bool = True) -> None:
                 file.execute(each)
     finally:
         file.close()
+
+
+def _runs(revision: str) -> Path:
+    known = sorted(each for each in _DATA.glob("*.sql") if each.stem.isdecimal())
+    return [each for each in known if each.stem <= revision][-1]
 
 
 def rows(url: str, query: str) -> list[tuple[object, ...]]:
