@@ -38,7 +38,7 @@ def completed(completer: ChatCompleter, text: str, *, tab: bool = True) -> list[
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/re", ["/reset"]),
+        ("/res", ["/reset"]),
         ("/q", ["/quit"]),
         ("/tools re", ["/tools read_bell"]),
         ("/tools x", []),

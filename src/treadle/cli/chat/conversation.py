@@ -120,7 +120,7 @@ class Conversation:
     async def _keep(self, memory: ChatMemory, task: str, result: RunResult) -> None:
         """Remember the turn; what was to be forgotten goes from the conversation, too."""
         await memory.keep(task, result, stand_in=is_stand_in(self))
-        if any(step.tool == "forget" and step.status == "succeeded" for step in result.steps):
+        if await memory.forget_again(result):
             memory.recalled = ()
             await self.session.reset()
             self.screen.note("this conversation is forgotten, too")

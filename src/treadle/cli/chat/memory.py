@@ -133,6 +133,21 @@ class ChatMemory:
             await self.memory.remember_many(drafts)
             self._due.set()
 
+    async def forget_again(self, result: RunResult) -> bool:
+        """Whether a turn has forgotten something; then its own words of it are gone now, too."""
+        steps = result.plan.wire().get("steps") if result.plan is not None else None
+        done = {
+            each.id for each in result.steps if each.tool == "forget" and each.status == "succeeded"
+        }
+        for step in steps if isinstance(steps, list) else []:
+            if not isinstance(step, dict) or step.get("id") not in done:
+                continue
+            args = step.get("args")
+            subject = args.get("subject") if isinstance(args, dict) else None
+            if isinstance(subject, str) and "${" not in subject:
+                await self.memory.forget(subject=subject)
+        return bool(done)
+
     async def remember(self, text: str) -> str:
         """Keep a note; what became of it: `new`, `duplicate` or `echo`."""
         kept = await self.memory.remember(text, actor=USER, source="chat")

@@ -1,0 +1,74 @@
+"""Memory as tools."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from treadle.agents.memory_tools import NOTHING, memory_tools
+from treadle.core.errors import ToolError
+from treadle.core.taint import CallTaint, current_taint
+from treadle.memory import Memory
+from treadle.tools import Effect, Tool
+
+
+@pytest.fixture
+async def memory(tmp_path: Path) -> Any:
+    memory = Memory(f"sqlite:///{tmp_path / 'memory.db'}")
+    yield memory
+    await memory.aclose()
+
+
+def tools_of(memory: Memory) -> dict[str, Tool]:
+    return {each.name: each for each in memory_tools(lambda: memory)}
+
+
+def test_their_effects_say_what_asks(memory: Memory) -> None:
+    tools = tools_of(memory)
+    assert {name: tool.effect for name, tool in tools.items()} == {
+        "remember": Effect.WRITE,
+        "recall": Effect.READ,
+        "recall_about": Effect.READ,
+        "forget": Effect.IRREVERSIBLE,
+    }
+    assert tools["remember"].undo is not None
+    assert "forget" not in {each.name for each in memory_tools(lambda: memory, forgets=False)}
+
+
+async def test_what_is_remembered_is_recalled_with_its_labels(memory: Memory) -> None:
+    tools = tools_of(memory)
+    token = current_taint.set(CallTaint(frozenset({"fetch_url (step page)"})))
+    try:
+        kept = await tools["remember"].call({"text": "my dog is called Rex"})
+    finally:
+        current_taint.reset(token)
+    assert kept["outcome"] == "new"
+    await memory.remember("what is my dog called?")
+    around = CallTaint()
+    token = current_taint.set(around)
+    try:
+        found = await tools["recall"].call({"query": "what is my dog called"})
+    finally:
+        current_taint.reset(token)
+    assert "my dog is called Rex" in found["text"]
+    assert "what is my dog" not in found["text"]
+    assert around.gathered == {"fetch_url (step page)"}
+    about = await tools["recall_about"].call({"subject": "me"})
+    assert "user's dog is called Rex" in about["text"]
+
+
+async def test_nothing_is_said_plainly_and_errors_keep_their_codes(memory: Memory) -> None:
+    tools = tools_of(memory)
+    assert (await tools["recall"].call({"query": "chromodynamics"}))["text"] == NOTHING
+    with pytest.raises(ToolError) as caught:
+        await tools["remember"].call({"text": "  "})
+    assert caught.value.code == "empty_text"
+
+
+async def test_forgetting_says_no_name(memory: Memory) -> None:
+    tools = tools_of(memory)
+    await memory.remember("Rex barks at night")
+    gone = await tools["forget"].call({"subject": "Rex"})
+    assert gone["proved"] is True
+    assert "Rex" not in str(gone)
+    assert (await tools["recall"].call({"query": "who barks at night"}))["found"] == 0
