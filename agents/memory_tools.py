@@ -128,20 +128,16 @@ async def _about(memory: Memory, name: str) -> tuple[list[Fact], list[Hit]]:
     """What is so of `name` now, and what was said of it; of the user the facts alone, as all that
     was said here is theirs.
     """
-    from treadle.memory.fact import Fact
     from treadle.memory.kinds import Kind
 
     # What was said a moment ago is to be among it.
     await memory.work()
     told = await memory.facts.facts(name, namespace=memory.namespace)
-    found = await memory.recall(name, MOST_FACTS, kinds=(Kind.FACT,))
-    # What stands near it in the graph bears on it, and is not about it.
-    others = [
-        hit.item
-        for hit in found.hits
-        if isinstance(hit.item, Fact) and name.casefold() in hit.text.casefold()
-    ]
-    facts = {each.id: each for each in (*told[-MOST_FACTS:], *others)}
+    # What is so of "Ada's dog", or of Ada as the object, is about Ada, too.
+    every = await memory.facts.facts(namespace=memory.namespace)
+    named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    others = [each for each in every if named.search(f"{each.subject} {each.object}")]
+    facts = {each.id: each for each in (*told, *others)[-MOST_FACTS:]}
     if name == SELF:
         return list(facts.values()), []
     said = await memory.recall(name, MOST_SAID, kinds=(Kind.EPISODE,))

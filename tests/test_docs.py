@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/langgraph.md", "docs/python.md",
+    "README.md", "docs/code_agent.md", "docs/durability.md", "docs/langgraph.md",
+    "docs/memory.md", "docs/python.md",
     "docs/repository.md", "docs/sandbox.md", "docs/testing.md", "docs/tool_retrieval.md",
     "docs/tools.md",
 )  # fmt: skip

@@ -77,7 +77,7 @@ async def export_file(
     Raises InputError (`export_failed`) where the file cannot be written, or where something that
     is no file, such as a device or a pipe, would be put out of the way.
     """
-    if path.exists() and not path.is_file():
+    if await run_in_thread(lambda: path.exists() and not path.is_file()):
         raise InputError("export_failed", f"{path} is there, and is no file; name another")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     size = 0

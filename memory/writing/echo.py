@@ -16,7 +16,6 @@ from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
 from treadle.memory.writing.echo_keys import Candidate, stored_keys
-from treadle.memory.writing.patience import patiently
 
 _FEWEST_NEW_WORDS = 4
 """What is left beside an echo is kept from here on, unless a person says it: then always."""
@@ -32,8 +31,7 @@ class EchoGuard:
         """Take down that `hits` were given into a prompt; durable when it returns."""
         if not hits:
             return
-        async with patiently(self._store, namespace) as partition:
-            await note_recalled(partition, hits)
+        await self._store.write(namespace, lambda partition: note_recalled(partition, hits))
 
 
 async def note_recalled(partition: Partition, hits: Sequence[Hit]) -> None:

@@ -20,6 +20,7 @@ from treadle.memory.erasure.tombstones import is_erased
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
+from treadle.memory.text import terms
 from treadle.memory.times import moment
 from treadle.memory.writing.analysis import LONG, analysed
 from treadle.memory.writing.draft import CheckedDraft, Draft
@@ -30,7 +31,6 @@ from treadle.memory.writing.liveness import overtaken
 from treadle.memory.writing.lookup import Found, look_up
 from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
-from treadle.memory.writing.patience import patiently
 from treadle.memory.writing.statement import exact
 
 EXTRACT = "extract"
@@ -120,14 +120,17 @@ class Episodes:
         prepared = [await _prepared(CheckedDraft.of(draft)) for draft in drafts]
         if not prepared:
             return ()
-        async with patiently(self._store, namespace) as partition:
+
+        async def keep(partition: Partition) -> tuple[Remembered, ...]:
             kept: list[_Kept] = []
             made = [await self._keep(partition, each, kept) for each in prepared]
             if kept:
                 numbers = [each.number for each in kept]
                 await post(partition, self._tasks, Kind.EPISODE, numbers)
                 await _count(partition, len(kept), sum(each.terms for each in kept))
-        return tuple(made)
+            return tuple(made)
+
+        return await self._store.write(namespace, keep)
 
     async def get(self, episode_id: str, *, namespace: Namespace) -> Episode:
         """The episode with this id. Raises InputError (`unknown_episode`)."""
@@ -178,7 +181,7 @@ class Episodes:
         if not text:
             return await self._echo(partition, found, prepared, gone)
         if text != draft.text:
-            prepared = replace(prepared, fingerprint=fingerprint(text), terms=await analysed(text))
+            prepared = replace(prepared, fingerprint=fingerprint(text), terms=terms(text))
         return await _insert(partition, prepared, text, found.before, kept, self._store.new_id())
 
     async def _echo(

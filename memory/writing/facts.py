@@ -21,7 +21,6 @@ from treadle.memory.writing.entities import known_as
 from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.normal_form import name_key
-from treadle.memory.writing.patience import patiently
 from treadle.memory.writing.predicates import predicate_key
 from treadle.memory.writing.statement import CheckedStatement, Statement, exact
 from treadle.memory.writing.taking_back import take_back
@@ -96,18 +95,20 @@ class Facts:
         checked = [CheckedStatement.of(statement) for statement in statements]
         if not checked:
             return ()
-        async with patiently(self._store, namespace) as partition:
+
+        async def tell(partition: Partition) -> tuple[Told, ...]:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             entries = [await ledger.enter(each) for each in checked]
             numbers = list({entry.number for entry in entries})
-            found = (
-                await partition.execute(fact_rows(partition).where(_fact.c.id.in_(numbers)))
-            ).all()
+            query = fact_rows(partition).where(_fact.c.id.in_(numbers))
+            found = (await partition.execute(query)).all()
             made = await facts_of(partition, found)
-        by_number = {row.id: fact for row, fact in zip(found, made, strict=True)}
-        return tuple(
-            Told(by_number[entry.number], entry.outcome, entry.closed) for entry in entries
-        )
+            by_number = {row.id: fact for row, fact in zip(found, made, strict=True)}
+            return tuple(
+                Told(by_number[entry.number], entry.outcome, entry.closed) for entry in entries
+            )
+
+        return await self._store.write(namespace, tell)
 
     async def end(
         self,
@@ -121,12 +122,15 @@ class Facts:
         """State that something no longer holds from `at` (now) on; the facts as they are closed."""
         key = None if object is None else name_key(object)
         time = seconds(at)
-        async with patiently(self._store, namespace) as partition:
+
+        async def end(partition: Partition) -> tuple[Fact, ...]:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             moment = exact(partition.now) if time is None else time
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
             query = fact_rows(partition).where(_fact.c.id.in_(closed)).order_by(_fact.c.id)
             return await facts_of(partition, (await partition.execute(query)).all())
+
+        return await self._store.write(namespace, end)
 
     async def retract(self, fact_id: str, *, namespace: Namespace) -> Fact:
         """Take back what was never so; it stays readable with `known_at`.
@@ -136,12 +140,15 @@ class Facts:
 
         Raises InputError (`unknown_fact`).
         """
-        async with patiently(self._store, namespace) as partition:
+
+        async def retract(partition: Partition) -> Fact:
             chain = await _chain(partition, fact_id)
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             await take_back(partition, ledger, chain)
             found = await partition.execute(fact_rows(partition).where(_fact.c.id == chain[-1].id))
             return (await facts_of(partition, found.all()))[0]
+
+        return await self._store.write(namespace, retract)
 
     async def get(self, fact_id: str, *, namespace: Namespace) -> Fact:
         """The fact with this id, retired or not. Raises InputError (`unknown_fact`)."""

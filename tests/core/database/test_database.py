@@ -12,6 +12,7 @@ from tests.crashing import SECONDS, start
 
 from treadle.core.database import Database, DatabaseUrl
 from treadle.core.database import database as database_module
+from treadle.core.database.straight import Statements
 from treadle.core.errors import ConfigError, RunError, TreadleError
 
 TABLES = {"run", "event", "command", "treadle_schema"}
@@ -261,3 +262,36 @@ async def test_the_options_of_a_url_are_kept(postgres_url: str) -> None:
             found = await connection.execute(text(f"show {setting}"))
             assert found.scalar() == expected
     await made.close()
+
+
+async def test_a_transaction_in_one_go(database_url: str) -> None:
+    database = Database(DatabaseUrl.parse(database_url))
+
+    async def create(connection: Statements) -> str:
+        await connection.execute(text("create table noted (word text)"))
+        await connection.execute(text("insert into noted values (:word)"), {"word": "kept"})
+        return connection.dialect.name
+
+    async def fail(connection: Statements) -> None:
+        await connection.execute(text("insert into noted values ('lost')"))
+        raise ZeroDivisionError
+
+    async def read(connection: Statements) -> list[str]:
+        return list((await connection.execute(text("select word from noted"))).scalars())
+
+    assert await database.in_one_go(create, writes=True) in database_url
+    with pytest.raises(ZeroDivisionError):
+        await database.in_one_go(fail, writes=True)
+    assert await database.in_one_go(read, writes=False) == ["kept"]
+    await database.close()
+
+
+async def test_work_in_one_go_waits_for_nothing_else(tmp_path: Path) -> None:
+    database = Database(DatabaseUrl.parse(f"sqlite:///{tmp_path}/runs.db"))
+
+    async def wait(_: Statements) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(AssertionError, match="waited for something"):
+        await database.in_one_go(wait, writes=True)
+    await database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -48,6 +48,8 @@ class ChatMemory:
         self._lent = lent
         self._thread = thread
         self._due = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stack = AsyncExitStack()
         self.recalled: tuple[dict[str, JsonValue], ...] = ()
         """What was recalled for the last turn."""
@@ -168,17 +170,23 @@ class ChatMemory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # Work that is cut off stays leased for minutes: it is let come to its end.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), LAST_SECONDS)
         await self._stack.aclose()
 
     async def _work(self) -> None:
         while True:
             await self._due.wait()
             self._due.clear()
+            self._idle.clear()
             try:
                 await self.memory.work()
             except TreadleError as error:
                 # Nothing is lost: it stays in the outbox, and the next turn tries again.
                 self.failure = error
+            finally:
+                self._idle.set()
 
 
 def recalled_lines(items: tuple[dict[str, JsonValue], ...]) -> list[str]:
