@@ -67,7 +67,13 @@ async def erased_ids(partition: Partition, ids: Sequence[str]) -> set[str]:
 
 async def is_erased(partition: Partition, *, idempotency_key: str) -> bool:
     """Whether what was remembered under that key was erased: it is not to come back."""
-    return bool(await erased_ids(partition, [key_id(idempotency_key)]))
+    grave = grave_of(partition.namespace)
+    found = await partition.raw(
+        "select 1 from tombstone where uid = :uid and namespace_id in "
+        "(:own, (select id from namespace where tenant = :tenant and path = :path))",
+        {"uid": key_id(idempotency_key), "own": partition.id, **grave},
+    )
+    return found.first() is not None
 
 
 async def bury(

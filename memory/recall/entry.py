@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from treadle.memory.kinds import Kind
 
@@ -29,39 +29,44 @@ class Entry:
     previous: int | None = None
     time: float = 0.0
     uses: int = 0
-    signs: Signs | None = field(default=None, repr=False)
 
-    def seen(self) -> Signs:
-        """What its text shows, worked out once."""
-        if self.signs is None:
-            self.signs = Signs.of(self.text)
-        return self.signs
+    # What its text shows besides its terms, in its start where it is long: looked for when asked
+    # for, since most questions need little of it and most entries none.
 
+    @property
+    def asks(self) -> bool:
+        """Whether it ends with a question."""
+        return self._said().endswith("?")
 
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """What a text shows besides its terms."""
+    @property
+    def has_question(self) -> bool:
+        """Whether there is one anywhere."""
+        return "?" in self._said()
 
-    asks: bool
-    has_question: bool
-    first_person: bool
-    has_time: bool
-    has_number: bool
-    has_name: bool
+    @property
+    def first_person(self) -> bool:
+        """Whether somebody speaks of themselves."""
+        return _FIRST_PERSON.search(self.text, 0, _LOOKED_AT) is not None
 
-    @classmethod
-    def of(cls, text: str) -> Signs:
-        """The signs of `text`, of its start where it is long."""
-        text = text[:_LOOKED_AT]
-        said = text.partition(" [")[0].rstrip() if text.endswith("]") else text.rstrip()
-        return cls(
-            asks=said.endswith("?"),
-            has_question="?" in said,
-            first_person=_FIRST_PERSON.search(text) is not None,
-            has_time=_TIME.search(text) is not None,
-            has_number=_NUMBER.search(text) is not None,
-            has_name=_NAME.search(text) is not None,
-        )
+    @property
+    def has_time(self) -> bool:
+        """Whether it says when."""
+        return _TIME.search(self.text, 0, _LOOKED_AT) is not None
+
+    @property
+    def has_number(self) -> bool:
+        """Whether it counts something."""
+        return _NUMBER.search(self.text, 0, _LOOKED_AT) is not None
+
+    @property
+    def has_name(self) -> bool:
+        """Whether it names or cites something."""
+        return _NAME.search(self.text, 0, _LOOKED_AT) is not None
+
+    def _said(self) -> str:
+        """The text without what a shared picture shows, in brackets at the end."""
+        text = self.text[:_LOOKED_AT]
+        return text.partition(" [")[0].rstrip() if text.endswith("]") else text.rstrip()
 
 
 class Surroundings:

@@ -80,9 +80,8 @@ class Scoring:
         self._question = question
         self._around = around
         self._cosines = cosines
-        self._actors = {
-            each.actor: frozenset(terms(each.actor[:200])) for each in around.entries.values()
-        }
+        actors = {each.actor for each in around.entries.values()}
+        self._actors = {actor: frozenset(terms(actor[:200])) for actor in actors}
         actor_terms = frozenset[str]().union(*self._actors.values())
         asked = set(question.terms)
         self._topic = frozenset(question.topic)
@@ -91,6 +90,7 @@ class Scoring:
         wanted = [term for term in question.terms if term not in actor_terms]
         self.wanted = tuple(wanted or question.terms)
         self._weights = {term: statistics.weight(term) for term in self.wanted}
+        self._asked = frozenset(self.wanted)
         self._unknown = math.log(2.0 * max(statistics.items, 1) + 2)
         self._total = max(sum(self._weights.values()), 1e-6)
         self._scale = max(self._total, _LEAST_WEIGHT)
@@ -120,26 +120,27 @@ class Scoring:
 
     def _match(self, entry: Entry) -> _Match:
         counts: dict[str, int] = {}
-        weights = self._weights
-        for term in entry.terms:
-            if term in weights:
-                counts[term] = counts.get(term, 0) + 1
         length = len(entry.terms)
-        has = frozenset(counts)
-        score = self._bm25(counts, length, self._mean) if counts else 0.0
+        has = self._asked.intersection(entry.terms)
+        if not has:
+            return _Match(counts, length, 0.0)
+        counts = {term: entry.terms.count(term) for term in has}
+        score = self._bm25(counts, length, self._mean)
         return _Match(counts, length, score, self._covered(has), has)
 
     def _bm25(self, counts: Mapping[str, int], length: int, mean: float) -> float:
         slack = _K1 * (1 - _B + _B * length / mean)
-        weights = self._weights
-        found = sum(weights[t] * n * (_K1 + 1) / (n + slack) for t, n in counts.items())
-        return found / self._scale
+        weights, found = self._weights, 0.0
+        for term, count in counts.items():
+            found += weights[term] * count / (count + slack)
+        return found * (_K1 + 1) / self._scale
 
     def _together(self, matches: Sequence[_Match], mean: float) -> float:
         counts: dict[str, int] = {}
         for match in matches:
-            for term, count in match.counts.items():
-                counts[term] = counts.get(term, 0) + count
+            if match.counts:
+                for term, count in match.counts.items():
+                    counts[term] = counts.get(term, 0) + count
         if not counts:
             return 0.0
         return self._bm25(counts, sum(each.length for each in matches), mean)
@@ -201,25 +202,25 @@ class Scoring:
     def _manner(
         self, entry: Entry, before: Entry | None, turn: float, behind: float
     ) -> list[float]:
-        signs = entry.seen()
-        asks = float(signs.asks)
-        answers = float(before is not None and before.seen().asks)
+        asks = float(entry.asks)
+        answers = float(before is not None and before.asks)
         length = len(entry.terms)
         return [
-            asks, asks * turn, float(signs.has_question), answers, answers * behind,
+            asks, asks * turn, float(entry.has_question), answers, answers * behind,
             math.log1p(length), float(length < 5),
-            float(bool(entry.thread) and before is None), float(signs.first_person),
+            float(bool(entry.thread) and before is None), float(entry.first_person),
         ]  # fmt: skip
 
     def _kind_of_answer(self, entry: Entry, turn: float) -> list[float]:
-        signs, question = entry.seen(), self._question
-        when = float(question.when and signs.has_time)
+        question = self._question
+        when = float(question.when and entry.has_time)
+        name = (question.thing or question.place) and entry.has_name
         return [
             when,
             when * turn,
-            float(question.number and signs.has_number),
-            float(question.thing and signs.has_name),
-            float(question.place and signs.has_name),
+            float(question.number and entry.has_number),
+            float(question.thing and name),
+            float(question.place and name),
         ]
 
     def _speaker(self, entry: Entry) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from treadle.memory.kinds import Kind
 from treadle.memory.recall.entry import Entry
@@ -48,13 +49,11 @@ def ranked(
     recency = [_recency(each, now) for each in entries]
     graph_of = [graph.get(e.number, 0.0) if e.kind is Kind.EPISODE else 0.0 for e in entries]
     scores = [
-        sum(map(_product, weights, row)) + _GRAPH * linked + fresh + _USE * math.log1p(each.uses)
+        sum(map(mul, weights, row)) + _GRAPH * linked + fresh + _USE * math.log1p(each.uses)
         for each, row, linked, fresh in zip(entries, rows, graph_of, recency, strict=True)
     ]
-    signals = {
-        name: _ranks([row[NAMES.index(feature)] for row in rows])
-        for name, feature in SIGNALS.items()
-    }
+    places = {name: NAMES.index(feature) for name, feature in SIGNALS.items()}
+    signals = {name: _ranks([row[at] for row in rows]) for name, at in places.items()}
     signals["graph"] = _ranks(graph_of)
     signals["recency"] = _ranks(recency)
     order = sorted(
@@ -71,10 +70,6 @@ def ranked(
 
 
 _GRAPH = 0.15
-
-
-def _product(weight: float, value: float) -> float:
-    return weight * value
 
 
 def _weights(named: Mapping[str, float]) -> list[float]:

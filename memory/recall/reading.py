@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from treadle.memory import lexical_index, tables
 from treadle.memory.kinds import Kind
 from treadle.memory.recall.candidates import Postings
 from treadle.memory.recall.entry import Entry
+from treadle.memory.recall.fence import owned
 from treadle.memory.store import Partition
 
 MOST_ROWS = 2_000
@@ -22,6 +25,7 @@ MOST_ROWS_PAST = 20_000
 """Of one term, where only what is older than some time counts."""
 
 _episode, _fact = tables.episode, tables.fact
+_before, _after = _episode.alias("before"), _episode.alias("after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +70,50 @@ class Times:
         ]
 
 
-async def sizes(partition: Partition) -> tuple[int, float]:
-    """How many episodes the namespace has, and how many terms one has on average."""
-    column = tables.namespace.c
-    query = sa.select(column.episodes, column.terms).where(column.id == partition.id)
-    row = (await partition.execute(query)).first()
-    if row is None or row.episodes <= 0:
-        return 0, 1.0
-    return row.episodes, max(row.terms / row.episodes, 1.0)
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a namespace has of the terms of a question.
+
+    items: how many episodes it has. mean_length: how many terms one has on average.
+    lists: for each kind the newest items of each term, in the order of the terms.
+    """
+
+    items: int
+    mean_length: float
+    lists: dict[Kind, list[Postings]]
 
 
-async def postings(
+async def listed(
     partition: Partition, kinds: Sequence[Kind], terms: Sequence[str], most: int
-) -> dict[Kind, list[Postings]]:
-    """For each kind and term the newest `most` items, read in one statement."""
+) -> Listed:
+    """For each kind and term the newest `most` items, and the sizes; all in one statement."""
     asked = [(kind, term) for kind in kinds for term in terms]
-    if not asked:
-        return {kind: [] for kind in kinds}
     values: dict[str, object] = {
         f"token{at}": lexical_index.token(partition.id, kind, term)
         for at, (kind, term) in enumerate(asked)
     }
+    if asked:
+        values["most"] = most
     sql = _union(len(asked), partition.is_sqlite)
-    rows = await partition.raw(sql, {**values, "most": most})
-    listed: dict[int, list[int]] = {}
-    for row in rows:
-        if row.found:
-            found = [int(each) // lexical_index.KINDS for each in row.found.split(",")]
-            listed[int(row.place)] = sorted(found, reverse=True)
+    rows = await partition.raw(sql, {**values, "namespace": partition.id})
+    found = {int(place): _numbers(joined) for place, joined in rows if joined}
     made: dict[Kind, list[Postings]] = {kind: [] for kind in kinds}
     for at, (kind, term) in enumerate(asked):
-        numbers = listed.get(at, [])
+        numbers = sorted([each // lexical_index.KINDS for each in found.get(at, ())], reverse=True)
         made[kind].append(Postings(term, numbers, len(numbers) < most))
-    return made
+    items, length = found.get(_SIZES, (0, 0))
+    if items <= 0:
+        return Listed(0, 1.0, made)
+    return Listed(items, max(length / items, 1.0), made)
+
+
+_SIZES = -1
+
+
+def _numbers(joined: str) -> list[int]:
+    # Thousands of them: nothing else in Python reads numbers as fast.
+    numbers: list[int] = json.loads(f"[{joined}]")
+    return numbers
 
 
 @lru_cache(maxsize=128)
@@ -106,53 +121,28 @@ def _union(count: int, is_sqlite: bool) -> str:
     match = lexical_index.MATCH_SQLITE if is_sqlite else lexical_index.MATCH_POSTGRESQL
     joined = "group_concat(rowid)" if is_sqlite else "string_agg(cast(rowid as text), ',')"
     # Only numbers of places are written into it; what is looked for goes in as values.
-    return " union all ".join(
+    sizes = (
+        f"select {_SIZES} as place, cast(episodes as text) || ',' || cast(terms as text) as found"  # noqa: S608
+        " from namespace where id = :namespace"
+    )
+    lists = [
         f"select {at} as place, {joined} as found from "  # noqa: S608
         f"({match.replace(':token', f':token{at}')} order by rowid desc limit :most) as list{at}"
         for at in range(count)
-    )
-
-
-async def episodes(partition: Partition, numbers: Collection[int], times: Times) -> list[Entry]:
-    """The episodes with these numbers, as far as they are of the namespace and the times."""
-    return await _episodes(partition, _episode.c.id.in_(sorted(numbers)), times)
-
-
-async def linked(
-    partition: Partition, numbers: Collection[int], previous: Collection[int], times: Times
-) -> list[Entry]:
-    """The episodes with these numbers, and those that follow `previous` in their threads.
-
-    Where threads are told in turn, what follows in a thread does not follow in number.
-    """
-    condition = _episode.c.id.in_(sorted(numbers)) | _episode.c.previous_id.in_(sorted(previous))
-    return await _episodes(partition, condition, times)
-
-
-async def facts(partition: Partition, numbers: Collection[int], times: Times) -> list[Entry]:
-    """The facts with these numbers that hold and are believed at the times."""
-    column = _fact.c
-    query = partition.rows(
-        _fact, column.id, column.text, column.terms, column.valid_from, column.recorded_at
-    ).where(column.id.in_(sorted(numbers)), *times.facts())
-    return [
-        Entry(
-            number=row.id,
-            kind=Kind.FACT,
-            text=row.text,
-            terms=row.terms.split(),
-            time=row.recorded_at if row.valid_from is None else row.valid_from,
-        )
-        for row in await partition.execute(query)
     ]
+    return " union all ".join([sizes, *lists])
 
 
-async def _episodes(
-    partition: Partition, condition: sa.ColumnElement[bool], times: Times
+async def episodes(
+    partition: Partition, numbers: Collection[int], linked: Collection[int], times: Times
 ) -> list[Entry]:
+    """The episodes with these numbers, and those before and after `linked` in their threads.
+
+    As far as they are of the namespace and the times. Where threads are told in turn, what follows
+    in a thread does not follow in number.
+    """
     column = _episode.c
-    query = partition.rows(
-        _episode,
+    query = sa.select(
         column.id,
         sa.func.substr(column.text, 1, _SHOWN),
         column.terms,
@@ -161,8 +151,50 @@ async def _episodes(
         column.previous_id,
         column.occurred_at,
         column.uses,
-    ).where(condition, *times.episodes())
+    ).where(
+        owned(partition, _episode),
+        column.id.in_(_with_linked(partition, numbers, linked)),
+        *times.episodes(),
+    )
     return [_entry(row) for row in await partition.execute(query)]
+
+
+def _with_linked(
+    partition: Partition, numbers: Collection[int], linked: Collection[int]
+) -> sa.CompoundSelect[Any]:
+    near, best = given(partition, numbers), given(partition, linked)
+    return sa.union(
+        near,
+        sa.select(_after.c.id).where(owned(partition, _after), _after.c.previous_id.in_(best)),
+        sa.select(_before.c.previous_id).where(owned(partition, _before), _before.c.id.in_(best)),
+    )
+
+
+def given(partition: Partition, numbers: Collection[int]) -> sa.Select[Any]:
+    """`numbers` as a query, in one value however many they are."""
+    if partition.is_sqlite:
+        each = sa.func.json_each(json.dumps(sorted(numbers))).table_valued("value")
+        return sa.select(each.c.value)
+    array = sa.cast(sorted(numbers), postgresql.ARRAY(sa.BigInteger))
+    return sa.select(sa.func.unnest(array))
+
+
+async def facts(partition: Partition, numbers: Collection[int], times: Times) -> list[Entry]:
+    """The facts with these numbers that hold and are believed at the times."""
+    column = _fact.c
+    query = sa.select(
+        column.id, column.text, column.terms, column.valid_from, column.recorded_at
+    ).where(owned(partition, _fact), column.id.in_(given(partition, numbers)), *times.facts())
+    return [
+        Entry(
+            number=row.id,
+            kind=Kind.FACT,
+            text=row.text,
+            terms=row.terms.split(None, _MOST_TERMS)[:_MOST_TERMS],
+            time=row.recorded_at if row.valid_from is None else row.valid_from,
+        )
+        for row in await partition.execute(query)
+    ]
 
 
 _SHOWN = 2_000

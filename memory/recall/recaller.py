@@ -9,10 +9,7 @@ from functools import partial
 
 from treadle.core.errors import InputError
 from treadle.core.threads import run_in_thread
-from treadle.memory import tables
 from treadle.memory.embedders import DenseSearch, Vectors
-from treadle.memory.episode import Episode
-from treadle.memory.fact import Fact
 from treadle.memory.hit import Hit, Recall
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
@@ -20,6 +17,7 @@ from treadle.memory.recall import graph, reading
 from treadle.memory.recall.candidates import candidates, how_many, near, statistics_of
 from treadle.memory.recall.entry import Entry, Surroundings
 from treadle.memory.recall.features import Scoring, Statistics
+from treadle.memory.recall.items import items
 from treadle.memory.recall.question import Question
 from treadle.memory.recall.ranking import Ranked, ranked
 from treadle.memory.recall.reading import Times
@@ -27,8 +25,6 @@ from treadle.memory.recall.relevance import Evidence, relevant
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import token_estimate
 from treadle.memory.times import moment, seconds
-from treadle.memory.writing.episode_rows import episode_of, episode_rows
-from treadle.memory.writing.fact_rows import fact_rows, facts_of
 
 MOST_HITS = 1_000
 MOST_CHARACTERS = 1_000_000
@@ -120,8 +116,8 @@ class Recaller:
         kinds: Sequence[Kind],
     ) -> _Found:
         most = reading.MOST_ROWS_PAST if times.past else reading.MOST_ROWS
-        count, mean = await reading.sizes(partition)
-        lists = await reading.postings(partition, kinds, question.terms, most)
+        there = await reading.listed(partition, kinds, question.terms, most)
+        count, lists = there.items, there.lists
         chosen = {
             kind: dict.fromkeys(candidates(lists[kind], count, how_many(count))) for kind in kinds
         }
@@ -137,9 +133,8 @@ class Recaller:
             chosen[Kind.EPISODE].update(dict.fromkeys(related))
         read = list[Entry]()
         if Kind.EPISODE in kinds and chosen[Kind.EPISODE]:
-            numbers = near(chosen[Kind.EPISODE], _REACH)
-            read = await reading.episodes(partition, numbers, times)
-            read += await _linked(partition, read, list(chosen[Kind.EPISODE])[:_LINKED], times)
+            best = list(chosen[Kind.EPISODE])
+            read = await reading.episodes(partition, near(best, _REACH), best[:_LINKED], times)
         facts = list[Entry]()
         if Kind.FACT in kinds and chosen[Kind.FACT]:
             facts = await reading.facts(partition, list(chosen[Kind.FACT]), times)
@@ -161,20 +156,8 @@ class Recaller:
                     if beside is not None:
                         chosen[Kind.EPISODE][beside.number] = None
         episodes = [each for each in read if each.number in chosen[Kind.EPISODE]] if read else []
-        statistics = Statistics(max(count, *frequency.values(), 1), mean, frequency)
+        statistics = Statistics(max(count, *frequency.values(), 1), there.mean_length, frequency)
         return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related)
-
-
-async def _linked(
-    partition: Partition, read: Sequence[Entry], best: Sequence[int], times: Times
-) -> list[Entry]:
-    """What stands around the best candidates in their threads and was not read."""
-    around = Surroundings(read)
-    top = [around.entries[number] for number in best if number in around.entries]
-    before = {each.previous for each in top if each.previous is not None}
-    after = {each.number for each in top if each.thread and around.after(each) is None}
-    before -= around.entries.keys()
-    return await reading.linked(partition, before, after, times) if before or after else []
 
 
 def _rank(
@@ -215,23 +198,14 @@ def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind])
 
 async def _hits(partition: Partition, best: Sequence[Ranked]) -> list[Hit]:
     """The items themselves."""
-    items: dict[tuple[Kind, int], Episode | Fact] = {}
-    numbers = {
-        kind: [each.entry.number for each in best if each.entry.kind is kind] for kind in _KINDS
-    }
-    if numbers[Kind.EPISODE]:
-        query = episode_rows(partition).where(tables.episode.c.id.in_(numbers[Kind.EPISODE]))
-        for row in await partition.execute(query):
-            items[Kind.EPISODE, row.id] = episode_of(row)
-    if numbers[Kind.FACT]:
-        query = fact_rows(partition).where(tables.fact.c.id.in_(numbers[Kind.FACT]))
-        rows = (await partition.execute(query)).all()
-        for row, fact in zip(rows, await facts_of(partition, rows), strict=True):
-            items[Kind.FACT, row.id] = fact
+    found = await items(
+        partition,
+        {kind: [each.entry.number for each in best if each.entry.kind is kind] for kind in _KINDS},
+    )
     return [
-        Hit(items[key], each.score, each.ranks)
+        Hit(found[key], each.score, each.ranks)
         for each in best
-        if (key := (each.entry.kind, each.entry.number)) in items
+        if (key := (each.entry.kind, each.entry.number)) in found
     ]
 
 

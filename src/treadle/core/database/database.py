@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 _CONNECT_SECONDS = 10
+_RETRY_SECONDS = 0.05
 
 _NETWORK = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
 """A server that is gone without a word is noticed after some 15 seconds (libpq's settings)."""
@@ -68,12 +70,17 @@ class Database:
                 return
             if self.url.path is not None:
                 _make_file(self.url, self.url.path)
-            with translated(self.url):
-                async with self.engine.connect() as connection:
-                    found = await connection.run_sync(revision_of)
-                if found != self._migrations.head:
-                    await self._migrate()
-            self._opened = True
+            deadline = time.monotonic() + BUSY_SECONDS
+            while not self._opened:
+                try:
+                    await self._bring_up_to_date()
+                except RunError as error:
+                    # Where several make a file at once SQLite lets some of them not even wait.
+                    if error.code != "database_locked" or time.monotonic() >= deadline:
+                        raise
+                    await asyncio.sleep(_RETRY_SECONDS)
+                else:
+                    self._opened = True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -121,6 +128,13 @@ class Database:
         self._opening = None
         if engine is not None:
             await engine.dispose()
+
+    async def _bring_up_to_date(self) -> None:
+        with translated(self.url):
+            async with self.engine.connect() as connection:
+                found = await connection.run_sync(revision_of)
+            if found != self._migrations.head:
+                await self._migrate()
 
     @cached_property
     def _file(self) -> Engine:
