@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,8 +14,10 @@ from treadle.core.chat import ChatModel
 from treadle.core.clock import Clock, SystemClock
 from treadle.core.database import Database, DatabaseUrl
 from treadle.core.embedder import Embedder
+from treadle.core.errors import RunError
 from treadle.core.json_value import JsonValue
 from treadle.core.taint import CLEAN, Labels
+from treadle.memory.carrying import Imported, export_file, import_file
 from treadle.memory.embedders import DenseSearch, NamedEmbedder, resolve_embedder
 from treadle.memory.episode import Episode, Remembered
 from treadle.memory.erasure.eraser import Eraser
@@ -24,7 +27,9 @@ from treadle.memory.hit import Recall
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.learning import Learning
 from treadle.memory.namespace import Namespace
+from treadle.memory.policies import Policies
 from treadle.memory.recall import Recaller
+from treadle.memory.statistics import Statistics, statistics
 from treadle.memory.store import Store
 from treadle.memory.working import handlers_of
 from treadle.memory.writing.draft import Draft
@@ -33,6 +38,8 @@ from treadle.memory.writing.episodes import Episodes
 from treadle.memory.writing.facts import Facts
 from treadle.memory.writing.outbox import Outbox
 from treadle.memory.writing.worker import Worker
+
+_TIDY_SECONDS = 60.0
 
 When = datetime | float | str | None
 """A time: a datetime, seconds since 1970, ISO 8601; None for now."""
@@ -90,6 +97,8 @@ class Memory:
         """What holds, and when it held."""
         self.outbox = Outbox(self.store)
         """What is still to be worked out, and what could not be."""
+        self.policies = Policies(self.store)
+        """How much of a namespace is kept, and for how long."""
         self._worker = Worker(self.outbox, handlers.by_task, clock=clock)
         self._dense = None if self.embedder is None else DenseSearch(self.embedder)
         self._recaller = Recaller(self.store, self._dense)
@@ -193,13 +202,43 @@ class Memory:
             reason=reason,
         )
 
+    async def export(
+        self, path: Path | str, *, namespace: Namespace | None = None, embeddings: bool = True
+    ) -> int:
+        """Write the namespace and those below it to a file of JSON lines; its bytes.
+
+        Raises InputError (`export_failed`).
+        """
+        space = namespace or self.namespace
+        return await export_file(self.store, space, Path(path), embeddings=embeddings)
+
+    async def import_(self, path: Path | str, *, namespace: Namespace | None = None) -> Imported:
+        """Add what `export` wrote, all or nothing; what is there already is left as it is.
+
+        Raises InputError: `bad_import`, `import_too_new`, `import_failed`.
+        """
+        done = await import_file(self.store, Path(path), namespace or self.namespace)
+        self._worker.wake()
+        return done
+
+    async def stats(self, *, namespace: Namespace | None = None) -> Statistics:
+        """How much the namespace and those below it hold."""
+        model = None if self.embedder is None else self.embedder.model
+        return await statistics(self.store, namespace or self.namespace, model)
+
     async def get(self, episode_id: str, *, namespace: Namespace | None = None) -> Episode:
         """The episode with this id. Raises InputError (`unknown_episode`)."""
         return await self.episodes.get(episode_id, namespace=namespace or self.namespace)
 
     async def work(self) -> int:
-        """Work out everything that is due, now; how many pieces of work were done."""
-        return await self._worker.work_once()
+        """Work out everything that is due, now; how many pieces of work were done.
+
+        The limits of this tenant's namespaces are made to hold, and an erasure that was cut short is
+        brought to its end.
+        """
+        done = await self._worker.work_once()
+        await self._tidy()
+        return done
 
     async def aclose(self) -> None:
         """Stop the work in the background, and close what this Memory has opened."""
@@ -213,9 +252,28 @@ class Memory:
 
     async def __aenter__(self) -> Self:
         group = await self._background.enter_async_context(asyncio.TaskGroup())
-        task = group.create_task(self._worker.run())
-        self._background.callback(task.cancel)
+        for loop in (self._worker.run(), self._tidy_now_and_then()):
+            self._background.callback(group.create_task(loop).cancel)
         return self
+
+    async def _tidy(self) -> None:
+        for space in await self.policies.limited(self.namespace.tenant):
+            await self.policies.enforce(space)
+        try:
+            await self._eraser.finish()
+        except RunError as error:
+            # Others use the files still; it is tried again.
+            if error.code != "erasure_pending":
+                raise
+
+    async def _tidy_now_and_then(self) -> None:
+        while True:
+            try:
+                await self._tidy()
+            except RunError as error:
+                if error.code not in ("database_locked", "database_unavailable"):
+                    raise
+            await self.store.clock.sleep(_TIDY_SECONDS)
 
     async def __aexit__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
@@ -16,6 +16,12 @@ LEAST_CANDIDATES = 60
 _READS = 600_000
 
 _FROM_TERMS = 300
+_PLENTY = 1_000
+"""Items with a rarer word that make those with only more common ones not worth weighing."""
+
+SMALL = 5_000
+"""Items of a namespace up to which all that share a word are weighed all the same."""
+
 _BEFORE_SHARE = 0.6
 _AFTER_SHARE = 0.3
 
@@ -52,13 +58,13 @@ def candidates(found: Sequence[Postings], items: int, most: int) -> list[int]:
     before a match is a candidate too. Where that guess is wrong it only costs a place.
     """
     weight: dict[int, float] = {}
-    for postings in found:
-        count = postings.frequency(items)
-        if not count:
-            continue
-        share = math.log(1 + (max(items, count) - count + 0.5) / (count + 0.5))
-        for number in postings.numbers:
-            weight[number] = weight.get(number, 0.0) + share
+    for share, numbers in sorted(_shares(found, items), key=lambda each: -each[0]):
+        if items > SMALL and len(weight) > _PLENTY:
+            for number in weight.keys() & set(numbers):
+                weight[number] += share
+        else:
+            for number in numbers:
+                weight[number] = weight.get(number, 0.0) + share
     # Lists come newest first, so that of equals the newer ones are kept.
     top = nlargest(_FROM_TERMS, weight, key=weight.__getitem__)
     rough: dict[int, float] = {}
@@ -69,6 +75,15 @@ def candidates(found: Sequence[Postings], items: int, most: int) -> list[int]:
             + _AFTER_SHARE * weight.get(number + 1, 0.0)
         )
     return nlargest(most, rough, key=lambda number: (rough[number], number))
+
+
+def _shares(found: Sequence[Postings], items: int) -> Iterator[tuple[float, Sequence[int]]]:
+    """What having a term counts for, and the items that have it."""
+    for postings in found:
+        count = postings.frequency(items)
+        if count:
+            rest = max(items, count) - count
+            yield math.log(1 + (rest + 0.5) / (count + 0.5)), postings.numbers
 
 
 def near(numbers: Iterable[int], reach: int = 1) -> set[int]:

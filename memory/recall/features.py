@@ -159,11 +159,13 @@ class Scoring:
         has: dict[str, frozenset[str]] = {}
         best: dict[str, float] = {}
         for number, entry in self._around.entries.items():
-            if entry.thread:
-                has[entry.thread] = has.get(entry.thread, frozenset()) | self._have(entry)
+            own = self._matches[number].has
+            if entry.thread and (own or entry.thread not in has):
+                has[entry.thread] = has.get(entry.thread, frozenset()) | own
+            if self._cosines:
                 cosine = self._cosines.get(number, 0.0)
                 best[entry.thread] = max(best.get(entry.thread, 0.0), cosine)
-        return {each: (self._covered(own), best[each]) for each, own in has.items()}
+        return {each: (self._covered(own), best.get(each, 0.0)) for each, own in has.items()}
 
     def _row(self, entry: Entry) -> list[float]:
         around = self._around

@@ -43,8 +43,9 @@ def ranked(
     now: float,
     *,
     dense: bool,
+    most: int,
 ) -> list[Ranked]:
-    """The entries, best first; the newer first where equal."""
+    """The best `most` entries, best first; the newer first where equal."""
     weights = _weights(WITH_DENSE if dense else LEXICAL)
     recency = [_recency(each, now) for each in entries]
     graph_of = [graph.get(e.number, 0.0) if e.kind is Kind.EPISODE else 0.0 for e in entries]
@@ -58,7 +59,7 @@ def ranked(
     signals["recency"] = _ranks(recency)
     order = sorted(
         range(len(entries)), key=lambda at: (-scores[at], -entries[at].time, -entries[at].number)
-    )
+    )[:most]
     return [
         Ranked(
             entries[at],

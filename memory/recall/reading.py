@@ -96,12 +96,12 @@ async def listed(
         values["most"] = most
     sql = _union(len(asked), partition.is_sqlite)
     rows = await partition.raw(sql, {**values, "namespace": partition.id})
-    found = {int(place): _numbers(joined) for place, joined in rows if joined}
+    found = {int(row.place): _numbers(row.found) for row in rows if row.found}
     made: dict[Kind, list[Postings]] = {kind: [] for kind in kinds}
     for at, (kind, term) in enumerate(asked):
-        numbers = sorted([each // lexical_index.KINDS for each in found.get(at, ())], reverse=True)
+        numbers = sorted(found.get(at, ()), reverse=True)
         made[kind].append(Postings(term, numbers, len(numbers) < most))
-    items, length = found.get(_SIZES, (0, 0))
+    items, length = found.get(_SIZES, [0, 0])
     if items <= 0:
         return Listed(0, 1.0, made)
     return Listed(items, max(length / items, 1.0), made)
@@ -119,12 +119,14 @@ def _numbers(joined: str) -> list[int]:
 @lru_cache(maxsize=128)
 def _union(count: int, is_sqlite: bool) -> str:
     match = lexical_index.MATCH_SQLITE if is_sqlite else lexical_index.MATCH_POSTGRESQL
-    joined = "group_concat(rowid)" if is_sqlite else "string_agg(cast(rowid as text), ',')"
+    joined = "group_concat(item)" if is_sqlite else "string_agg(cast(item as text), ',')"
     # Only numbers of places are written into it; what is looked for goes in as values.
     sizes = (
         f"select {_SIZES} as place, cast(episodes as text) || ',' || cast(terms as text) as found"  # noqa: S608
         " from namespace where id = :namespace"
     )
+    # Of the kind and the number that a row is made of, the number.
+    match = match.replace("select rowid", f"select rowid / {lexical_index.KINDS} as item")
     lists = [
         f"select {at} as place, {joined} as found from "  # noqa: S608
         f"({match.replace(':token', f':token{at}')} order by rowid desc limit :most) as list{at}"

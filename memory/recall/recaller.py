@@ -14,14 +14,21 @@ from treadle.memory.hit import Hit, Recall
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
 from treadle.memory.recall import graph, reading
-from treadle.memory.recall.candidates import candidates, how_many, near, statistics_of
+from treadle.memory.recall.candidates import (
+    SMALL,
+    candidates,
+    how_many,
+    near,
+    statistics_of,
+)
 from treadle.memory.recall.entry import Entry, Surroundings
 from treadle.memory.recall.features import Scoring, Statistics
 from treadle.memory.recall.items import items
+from treadle.memory.recall.once import once
 from treadle.memory.recall.question import Question
 from treadle.memory.recall.ranking import Ranked, ranked
 from treadle.memory.recall.reading import Times
-from treadle.memory.recall.relevance import Evidence, relevant
+from treadle.memory.recall.relevance import Evidence, relevant, speaks_for
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import token_estimate
 from treadle.memory.times import moment, seconds
@@ -39,6 +46,15 @@ _DENSE = 80
 _LINKED = 60
 """Of the best candidates, those whose thread is followed where it is told between others."""
 
+_BESIDE = 20
+"""Of the best candidates of a large namespace, those whose neighbours are candidates too."""
+
+_TOP = 10
+"""Hits that are asked whether memory has anything relevant."""
+
+_SPARE = 10
+"""Places that are ranked besides, for what falls out later."""
+
 _WORTH_A_THREAD = 400
 """Entries from which on scoring would hold up the event loop for too long."""
 
@@ -53,6 +69,11 @@ class _Found:
     cosines: Mapping[int, float]
     fact_cosines: Mapping[int, float]
     graph: Mapping[int, float]
+
+    def cosine(self, entry: Entry) -> float:
+        """How near the vector of an entry is; 0 without one."""
+        of_kind = self.cosines if entry.kind is Kind.EPISODE else self.fact_cosines
+        return of_kind.get(entry.number, 0.0)
 
 
 class Recaller:
@@ -99,12 +120,13 @@ class Recaller:
             found = await self._find(partition, question, vectors, times, wanted)
             if not found.entries:
                 return Recall((), "nothing in memory shares a word with the query")
-            rank = partial(_rank, question, found, now, None if vectors is None else vectors.model)
+            model = None if vectors is None else vectors.model
+            rank = partial(_rank, question, found, now, model, 2 * k + _SPARE)
             many = len(found.around.entries) > _WORTH_A_THREAD
             best, evidence = await run_in_thread(rank) if many else rank()
             if not relevant(evidence):
                 return Recall((), "what memory has is too far from the query")
-            hits = await _hits(partition, best[:k])
+            hits = await _hits(partition, best, k)
         return _within(hits, budget_tokens)
 
     async def _find(
@@ -149,19 +171,28 @@ class Recaller:
         for term, number in statistics_of(lists.get(Kind.FACT, ()), count).items():
             frequency[term] = max(frequency.get(term, 0), number)
         around = Surroundings(read)
-        if read:
-            # What stands beside a candidate in its thread is one too, wherever it is in the table.
-            for each in [around.entries.get(number) for number in list(chosen[Kind.EPISODE])]:
-                for beside in (around.before(each), around.after(each)):
-                    if beside is not None:
-                        chosen[Kind.EPISODE][beside.number] = None
-        episodes = [each for each in read if each.number in chosen[Kind.EPISODE]] if read else []
+        picked = _with_beside(around, list(chosen.get(Kind.EPISODE, ())), count)
+        episodes = [each for each in read if each.number in picked]
         statistics = Statistics(max(count, *frequency.values(), 1), there.mean_length, frequency)
         return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related)
 
 
+def _with_beside(around: Surroundings, candidates: Sequence[int], items: int) -> set[int]:
+    """What stands beside a candidate in its thread is one too, wherever it is in the table.
+
+    In a large namespace only where the candidate is a good one: others have no chance.
+    """
+    best = candidates if items <= SMALL else candidates[:_BESIDE]
+    picked = set(candidates)
+    for each in [around.entries.get(number) for number in best]:
+        for beside in (around.before(each), around.after(each)):
+            if beside is not None:
+                picked.add(beside.number)
+    return picked
+
+
 def _rank(
-    question: Question, found: _Found, now: float, model: str | None
+    question: Question, found: _Found, now: float, model: str | None, most: int
 ) -> tuple[list[Ranked], Evidence]:
     episodes = [each for each in found.entries if each.kind is Kind.EPISODE]
     facts = [each for each in found.entries if each.kind is Kind.FACT]
@@ -169,18 +200,21 @@ def _rank(
     told = Scoring(question, found.around, found.statistics, found.cosines)
     held = Scoring(question, Surroundings(facts), found.statistics, found.fact_cosines)
     rows = told.rows(episodes) + held.rows(facts)
-    best = ranked(episodes + facts, rows, found.graph, now, dense=model is not None)
-    top = best[:10]
+    best = ranked(
+        episodes + facts, rows, found.graph, now, dense=model is not None, most=max(most, _TOP)
+    )
+    cosines = [found.cosine(each.entry) for each in best]
     covered = max(
-        (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry) for each in top
+        (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry)
+        for each in best[:_TOP]
     )
-    cosine = max(
-        (found.cosines if e.entry.kind is Kind.EPISODE else found.fact_cosines).get(
-            e.entry.number, 0.0
-        )
-        for e in top
-    )
-    return best, Evidence(covered, cosine, model)
+    near = max(cosines)
+    with_evidence = [
+        each
+        for each, cosine in zip(best, cosines, strict=True)
+        if speaks_for(each.ranks, cosine, near)
+    ]
+    return with_evidence, Evidence(covered, max(cosines[:_TOP]), model)
 
 
 def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind]) -> None:
@@ -196,17 +230,21 @@ def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind])
         raise InputError("bad_query", "recall gives episodes, facts or both: name one of them")
 
 
-async def _hits(partition: Partition, best: Sequence[Ranked]) -> list[Hit]:
-    """The items themselves."""
+async def _hits(partition: Partition, best: Sequence[Ranked], k: int) -> list[Hit]:
+    """The items themselves, at most `k`."""
+    facts = sum(each.entry.kind is Kind.FACT for each in best[:k])
+    # Each fact may make a place free: its own, or that of the episode that it was drawn from.
+    best = best[: k + facts]
     found = await items(
         partition,
         {kind: [each.entry.number for each in best if each.entry.kind is kind] for kind in _KINDS},
     )
-    return [
+    hits = [
         Hit(found[key], each.score, each.ranks)
         for each in best
         if (key := (each.entry.kind, each.entry.number)) in found
     ]
+    return once(hits, k)
 
 
 def _within(hits: Sequence[Hit], budget_tokens: int | None) -> Recall:

@@ -8,6 +8,7 @@ small talk shares many words.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 LEAST_COVERED = 0.2
@@ -42,3 +43,18 @@ def relevant(evidence: Evidence) -> bool:
         return evidence.covered >= CLEARLY_COVERED or evidence.cosine >= LEAST_COSINE
     # Cosines of other models lie elsewhere: they can only add to what words say.
     return evidence.covered >= LEAST_COVERED or evidence.cosine >= LEAST_COSINE
+
+
+_SIGNALS = frozenset(("lexical", "neighbours", "temporal"))
+_NEAR = 0.5
+"""The share of the best cosine from which on a vector speaks for an item."""
+
+
+def speaks_for(ranks: Mapping[str, int], cosine: float, nearest: float) -> bool:
+    """Whether anything of an item itself, or of those around it, has to do with the query.
+
+    To be new, or to be linked to what was found, is no reason by itself to come back.
+
+    ranks: its places by signal. cosine: of its vector. nearest: the best of all cosines.
+    """
+    return not _SIGNALS.isdisjoint(ranks) or cosine > 0 and cosine >= _NEAR * nearest

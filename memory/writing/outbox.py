@@ -255,6 +255,19 @@ class Outbox:
                     )
                 )
 
+    async def release(self, lease: Lease) -> None:
+        """Put errands back as they were: their work was not begun, or was cut short."""
+
+        async def put_back(partition: Partition) -> None:
+            ids = [errand.id for errand in lease.errands]
+            await partition.execute(
+                partition.update(_table)
+                .where(_table.c.id.in_(ids), _table.c.owner == lease.owner)
+                .values(owner=None, lease_until=None, attempts=_table.c.attempts - 1)
+            )
+
+        await self._store.write(lease.namespace, put_back)
+
     async def dead_letters(self, most: int = 100) -> tuple[DeadLetter, ...]:
         """What was given up, the oldest first."""
         namespace = tables.namespace

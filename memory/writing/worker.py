@@ -15,6 +15,8 @@ _POLL_SECONDS = 1.0
 _LEASE_MARGIN = 0.8
 """Of its lease, what a handler gets: it is over before another worker starts."""
 
+_RELEASE_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Handler:
@@ -116,6 +118,11 @@ class Worker:
                     await self._outbox.done(lease)
         except LeaseTakenOver:
             return False
+        except asyncio.CancelledError:
+            # Else nobody could go on with it until the lease has run out.
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await self._outbox.release(lease)
+            raise
         except TimeoutError:
             late = RunError("errand_timeout", f"{lease.task} took over {handler.seconds:g} s")
             await self._outbox.failed(lease, late)

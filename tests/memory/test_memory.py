@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from treadle.core.errors import InputError
 from treadle.core.taint import label_of
 from treadle.memory import Fact, Memory, Namespace
 from treadle.memory.kinds import Origin
+from treadle.memory.policies import Policy
 from treadle.testing import FakeClock, HashingEmbedder
 
 ALICE = Namespace("users/alice")
@@ -130,3 +132,21 @@ async def test_what_was_forgotten_is_not_brought_back_by_a_retry(memory: Memory)
     with pytest.raises(InputError, match="episode_erased"):
         await memory.remember("Zelmira's number is 555.", actor="Alice", idempotency_key="m7")
     assert (await memory.recall("Zelmira's number")).nothing_relevant
+
+
+async def test_it_is_carried_counted_and_kept_within_limits(
+    memory: Memory, tmp_path: Path, clock: FakeClock
+) -> None:
+    for number in range(5):
+        await memory.remember(f"Note number {number} about the loom.", actor="Alice")
+        clock.advance(60)
+    assert await memory.work() > 0
+    before = await memory.stats()
+    assert (before.rows["episode"], before.waiting, before.dead) == (5, {}, {})
+    assert before.embedded["episode"] == 5
+    assert await memory.export(tmp_path / "memory.jsonl") > 0
+    await memory.policies.set(ALICE, Policy(most_episodes=2))
+    await memory.work()
+    assert (await memory.stats()).rows["episode"] == 2
+    back = await memory.import_(tmp_path / "memory.jsonl")
+    assert back.added["episode"] == 3

@@ -264,6 +264,44 @@ def stats_command(
     end(options.common, lambda: stats(options))
 
 
+@memory_app.command("limits")
+def limits_command(
+    episodes: Annotated[
+        int | None, typer.Option(metavar="N", help="How many are kept; -1 is no limit.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--bytes", metavar="N", help="Of their texts; -1 is no limit.")
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(metavar="N", help="How long they are kept; -1 is no limit.")
+    ] = None,
+    namespace: NamespacePath = "",
+    tenant: Tenant = DEFAULT_TENANT,
+    database: MemoryDatabase = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show how much of a namespace is kept, or change it; the least useful goes first."""
+    from treadle.cli.memory_limits_command import limits
+
+    options = MemoryOptions(namespace, tenant, database, json=json, debug=debug)
+    end(options.common, lambda: limits(episodes, size, days, options))
+
+
+@memory_app.command("salvage")
+def salvage_command(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A damaged SQLite database.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new one; it must not be there.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Save what can still be read of a damaged database, runs included, into a new one."""
+    from treadle.cli.memory_limits_command import salvage
+
+    options = MemoryOptions(json=json, debug=debug)
+    end(options.common, lambda: salvage(path, out, json))
+
+
 @memory_app.command("bench")
 def bench_command(
     locomo: Annotated[

@@ -27,9 +27,6 @@ async def export(file: str, embeddings: bool, options: MemoryOptions) -> int:
     if file == "-" and options.json:
         raise InputError("bad_usage", "stdout cannot hold the export and --json: name a file")
     path = Path(file)
-    if file != "-" and await run_in_thread(lambda: path.exists() and not path.is_file()):
-        # A device would be put out of the way by the file that takes its name.
-        raise InputError("export_failed", f"{path} is no file; - writes to stdout")
     async with open_memory(options) as memory:
         if file == "-":
             lines = lines_of(memory.store, memory.namespace, embeddings=embeddings)

@@ -1,0 +1,81 @@
+"""`treadle memory limits` and `salvage`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treadle.cli.memory_options import MemoryOptions, open_memory
+from treadle.cli.output import print_json, write_stdout
+from treadle.core.json_value import JsonValue
+
+if TYPE_CHECKING:
+    from treadle.memory.policies import Policy
+
+_NO_LIMIT = -1.0
+_DAY = 86_400.0
+
+
+async def limits(
+    episodes: int | None, size: int | None, days: float | None, options: MemoryOptions
+) -> int:
+    """Set the limits that are given, -1 for none, make them hold, and show all of them.
+
+    Raises InputError (`bad_policy`).
+    """
+    async with open_memory(options) as memory:
+        policy = await memory.policies.get(memory.namespace)
+        changed = _changed(policy, episodes, size, days)
+        erased: dict[str, JsonValue] = {}
+        if changed != policy:
+            await memory.policies.set(memory.namespace, changed)
+            erased = dict((await memory.policies.enforce(memory.namespace)).erased)
+    document: dict[str, JsonValue] = {
+        "namespace": str(memory.namespace),
+        "episodes": changed.most_episodes,
+        "bytes": changed.most_bytes,
+        "days": None if changed.keep_seconds is None else changed.keep_seconds / _DAY,
+        "erased": erased,
+    }
+    if options.json:
+        print_json(document)
+        return 0
+    for name in ("episodes", "bytes", "days"):
+        value = document[name]
+        write_stdout(f"{name}: {'no limit' if value is None else f'{value:,}'}\n")
+    if erased:
+        write_stdout("erased: " + ", ".join(f"{n:,} {table}" for table, n in erased.items()) + "\n")
+    return 0
+
+
+def _changed(policy: Policy, episodes: int | None, size: int | None, days: float | None) -> Policy:
+    if episodes is not None:
+        policy = replace(policy, most_episodes=None if episodes == _NO_LIMIT else episodes)
+    if size is not None:
+        policy = replace(policy, most_bytes=None if size == _NO_LIMIT else size)
+    if days is not None:
+        policy = replace(policy, keep_seconds=None if days == _NO_LIMIT else days * _DAY)
+    return policy
+
+
+async def salvage(path: Path, out: Path, json: bool) -> int:
+    """Save what can be read of a damaged database. Raises what `carrying.salvage` raises."""
+    from treadle.memory.carrying.salvage import salvage as saved_into
+
+    done = await saved_into(path, out)
+    if json:
+        print_json(
+            {
+                "file": str(out),
+                "saved": dict(done.saved),
+                "damaged": list(done.damaged),
+                "dropped": dict(done.dropped),
+            }
+        )
+        return 0
+    rows = ", ".join(f"{count:,} {table}" for table, count in done.saved.items() if count)
+    write_stdout(f"saved in {out}: {rows or 'nothing'}\n")
+    if done.damaged:
+        write_stdout(f"not all of it could be read: {', '.join(done.damaged)}\n")
+    return 0
