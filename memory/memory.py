@@ -233,7 +233,7 @@ class Memory:
     async def work(self) -> int:
         """Work out everything that is due, now; how many pieces of work were done.
 
-        The limits of this tenant's namespaces are made to hold, and an erasure that was cut short is
+        The limits of namespaces are made to hold, and an erasure that was cut short is
         brought to its end.
         """
         done = await self._worker.work_once()
@@ -257,7 +257,7 @@ class Memory:
         return self
 
     async def _tidy(self) -> None:
-        for space in await self.policies.limited(self.namespace.tenant):
+        for space in await self.policies.limited():
             await self.policies.enforce(space)
         try:
             await self._eraser.finish()

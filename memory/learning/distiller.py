@@ -27,6 +27,10 @@ _TRANSIENT = frozenset({"cancelled", "budget_exceeded", "approval_required", "re
 """Error codes that say nothing of what was tried."""
 
 
+_FEWEST_STEPS = 2
+"""Of a plan that teaches something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distilled:
     """What was kept of a run."""
@@ -118,16 +122,19 @@ _Said = Lesson | Warned
 
 
 def _lesson(task: str, plan: Wire) -> Lesson | None:
-    """What worked, in the words of code; None where nothing was done."""
-    tools = tools_of(plan)
-    if not tools:
-        return None
-    words = wording(task)
-    shape = plain(words.shown())
+    """What worked, in the words of code; None where there is nothing to learn from it.
+
+    A single step is no way of doing things: the plan itself is kept, and says all there is.
+    """
     steps = plan.get("steps")
     count = len(steps) if isinstance(steps, list) else 0
-    body = f"For tasks like: {shape}\nWhat worked: {count} steps with {', '.join(tools)}."
-    return Lesson(shape, _cues(words), body)
+    words = wording(task)
+    cues = _cues(words)
+    if count < _FEWEST_STEPS or not cues:
+        return None
+    shape = plain(words.shown())
+    body = f"For tasks like: {shape}\nWhat worked: {count} steps with {', '.join(tools_of(plan))}."
+    return Lesson(shape, cues, body)
 
 
 def _cues(words: Wording) -> tuple[str, ...]:

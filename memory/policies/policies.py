@@ -60,19 +60,18 @@ class Policies:
         async with self._store.reading(namespace) as partition:
             return await _policy(partition)
 
-    async def limited(self, tenant: str) -> tuple[Namespace, ...]:
-        """The namespaces of a tenant that have limits."""
-        query = sa.select(_space.path).where(
-            _space.tenant == tenant,
+    async def limited(self) -> tuple[Namespace, ...]:
+        """The namespaces that have limits, of all tenants."""
+        query = sa.select(_space.tenant, _space.path).where(
             sa.or_(
                 _space.most_episodes.is_not(None),
                 _space.most_bytes.is_not(None),
                 _space.keep_seconds.is_not(None),
-            ),
+            )
         )
         async with self._store.database.reading() as connection:
-            found = await connection.execute(query.order_by(_space.path))
-            return tuple(Namespace(path, tenant) for (path,) in found)
+            found = await connection.execute(query.order_by(_space.tenant, _space.path))
+            return tuple(Namespace(row.path, row.tenant) for row in found)
 
     async def enforce(self, namespace: Namespace, now: float | None = None) -> Enforced:
         """Erase what is above the limits, with what only it says; in several transactions.

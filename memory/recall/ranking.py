@@ -27,13 +27,21 @@ SIGNALS: Mapping[str, str] = {
 """The signals that hits explain themselves by, and the feature that stands for each."""
 
 
+_RELATED = ("window", "prefix", "thread", "date")
+"""Features of which one is over 0 for whatever has to do with the question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate with its score and its ranks by signal, from 1."""
+    """A candidate with its score and its ranks by signal, from 1.
+
+    related: whether its words, its thread's, or its date have to do with the question.
+    """
 
     entry: Entry
     score: float
     ranks: Mapping[str, int]
+    related: bool
 
 
 def ranked(
@@ -55,6 +63,7 @@ def ranked(
     ]
     places = {name: NAMES.index(feature) for name, feature in SIGNALS.items()}
     signals = {name: _ranks([row[at] for row in rows]) for name, at in places.items()}
+    related = [NAMES.index(name) for name in _RELATED]
     signals["graph"] = _ranks(graph_of)
     signals["recency"] = _ranks(recency)
     order = sorted(
@@ -65,6 +74,7 @@ def ranked(
             entries[at],
             scores[at],
             {name: ranks[at] for name, ranks in signals.items() if at in ranks},
+            any(rows[at][place] > 0 for place in related),
         )
         for at in order
     ]

@@ -28,7 +28,7 @@ from treadle.memory.recall.once import once
 from treadle.memory.recall.question import Question
 from treadle.memory.recall.ranking import Ranked, ranked
 from treadle.memory.recall.reading import Times
-from treadle.memory.recall.relevance import Evidence, relevant, speaks_for
+from treadle.memory.recall.relevance import Evidence, clear, relevant, speaks_for
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import token_estimate
 from treadle.memory.times import moment, seconds
@@ -116,18 +116,39 @@ class Recaller:
         vectors = await self._dense.query(query) if self._dense is not None else None
         if not question.terms and vectors is None:
             return Recall((), "the query has no words to look for")
-        async with self._store.reading(namespace) as partition:
-            found = await self._find(partition, question, vectors, times, wanted)
-            if not found.entries:
-                return Recall((), "nothing in memory shares a word with the query")
-            model = None if vectors is None else vectors.model
-            rank = partial(_rank, question, found, now, model, 2 * k + _SPARE)
-            many = len(found.around.entries) > _WORTH_A_THREAD
-            best, evidence = await run_in_thread(rank) if many else rank()
-            if not relevant(evidence):
-                return Recall((), "what memory has is too far from the query")
-            hits = await _hits(partition, best, k)
-        return _within(hits, budget_tokens)
+        answer = partial(
+            self._answer, question=question, vectors=vectors, times=times, kinds=wanted, k=k
+        )
+        if vectors is None:
+            found = await self._store.read(namespace, answer)
+        else:
+            # What is kept of vectors in memory belongs to the event loop.
+            async with self._store.reading(namespace) as partition:
+                found = await answer(partition)
+        return found if isinstance(found, Recall) else _within(found, budget_tokens)
+
+    async def _answer(
+        self,
+        partition: Partition,
+        *,
+        question: Question,
+        vectors: Vectors | None,
+        times: Times,
+        kinds: Sequence[Kind],
+        k: int,
+    ) -> list[Hit] | Recall:
+        """The hits; a Recall without any, which says why."""
+        found = await self._find(partition, question, vectors, times, kinds)
+        if not found.entries:
+            return Recall((), "nothing in memory shares a word with the query")
+        model = None if vectors is None else vectors.model
+        rank = partial(_rank, question, found, times.as_of, model, 2 * k + _SPARE)
+        on_loop = vectors is not None or not partition.is_sqlite
+        long = len(found.around.entries) > _WORTH_A_THREAD
+        best, evidence = await run_in_thread(rank) if on_loop and long else rank()
+        if not relevant(evidence):
+            return Recall((), "what memory has is too far from the query")
+        return await _hits(partition, best, k)
 
     async def _find(
         self,
@@ -208,13 +229,15 @@ def _rank(
         (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry)
         for each in best[:_TOP]
     )
-    near = max(cosines)
-    with_evidence = [
-        each
-        for each, cosine in zip(best, cosines, strict=True)
-        if speaks_for(each.ranks, cosine, near)
-    ]
-    return with_evidence, Evidence(covered, max(cosines[:_TOP]), model)
+    evidence = Evidence(covered, max(cosines[:_TOP]), model)
+    if clear(evidence):
+        nearest = max(cosines)
+        best = [
+            each
+            for each, cosine in zip(best, cosines, strict=True)
+            if speaks_for(each.related or each.entry.actor in told.named, cosine, nearest)
+        ]
+    return best, evidence
 
 
 def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind]) -> None:

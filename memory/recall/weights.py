@@ -1,7 +1,8 @@
 """The weights of the ranker, learned: what each feature of `features.NAMES` adds to a score.
 
 Fitted on five conversations of LoCoMo (arXiv 2402.17753) by listwise softmax with an L2 penalty,
-judged by leaving each conversation out in turn; `benchmarks/fit_recall.py` does both.
+judged by leaving each conversation out in turn; `python -m benchmarks.memory.fit_recall --locomo
+FILE --embedder none` (or `local`) does both.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from treadle.memory.store import Store
 from treadle.testing import ScriptedModel
 
 HERE = Namespace("users/kim")
-PLAN = one("sum_column", path="sales.csv", column="price")
+ONE_STEP = one("sum_column", path="sales.csv", column="price")
+_TOTAL = {"tool": "sum_column", "args": {"path": "sales.csv", "column": "price"}}
+PLAN = {"steps": [{"id": "step", **_TOTAL}, {"id": "again", **_TOTAL}], "answer": "${again}"}
 WORKED = RunRecord(
     run_id="run_1",
     task="Total the column 'price' of sales.csv",
@@ -51,6 +53,14 @@ async def test_success_is_a_concept_and_a_procedure(store: Store) -> None:
     assert found.concept.kind == "concept"
     assert "sum_column" in found.concept.body
     assert "sales.csv" not in found.concept.name + found.concept.body
+
+
+async def test_a_single_step_is_a_procedure_and_teaches_nothing_else(store: Store) -> None:
+    learning = Learning(store)
+    distilled = await learning.distiller.distil(HERE, replace(WORKED, plan=ONE_STEP))
+    assert distilled.procedure is not None
+    assert distilled.concepts == ()
+    assert await learning.concepts.all(HERE) == []
 
 
 async def test_failure_is_a_warning_with_the_labels_of_the_step(store: Store) -> None:
@@ -151,4 +161,4 @@ async def test_where_a_model_fails_code_words_the_lesson(store: Store, reply: ob
     learning = Learning(store, ScriptedModel([scripted]))  # type: ignore[list-item]
     await learning.distiller.distil(HERE, WORKED)
     (concept,) = await learning.concepts.all(HERE)
-    assert "What worked: 1 steps with sum_column." in concept.body
+    assert "What worked: 2 steps with sum_column." in concept.body

@@ -91,9 +91,9 @@ async def test_limits_are_kept_and_listed(store: Store) -> None:
     assert await policies.get(HOME) == limits
     assert await policies.get(OTHER) == Policy()
     assert await policies.get(Namespace("nowhere")) == Policy()
-    assert await policies.limited("local") == (HOME,)
+    assert await policies.limited() == (HOME,)
     await policies.set(HOME, Policy())
-    assert await policies.limited("local") == ()
+    assert await policies.limited() == ()
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,9 @@ def _sqlite(url: DatabaseUrl) -> AsyncEngine:
     async def connect() -> OneHopConnection:
         # SQLAlchemy sets the isolation level from the thread of the event loop.
         settings = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        return await one_hop(str(url.engine_url.database), **settings)
+        connection = one_hop(str(url.engine_url.database), **settings)
+        await connection
+        return connection
 
     engine = create_async_engine(url.engine_url, async_creator=connect)
     _set_up(engine.sync_engine)

@@ -7,9 +7,13 @@ of the cursor: four times, each a wait for two threads to be scheduled.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Self
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import aiosqlite
+
+ResultT = TypeVar("ResultT")
 
 _AT_ONCE = 300
 """Rows that come with their statement. Larger results, such as streams, follow in pieces."""
@@ -36,17 +40,19 @@ class OneHopConnection(aiosqlite.Connection):
                 self._ended += 1
 
         self._begun += 1
-        begun = await self._execute(run)
-        assert isinstance(begun, Begun)
-        return begun
+        return await self._there(run)
 
     async def go_on(self, begun: Begun, most: int | None) -> None:
         """Fetch at most `most` further rows, or all of them."""
-        await self._execute(begun.read, most)
+        await self._there(partial(begun.read, most))
 
     async def end(self, begun: Begun) -> None:
         """Leave the rows that were not fetched."""
-        await self._execute(begun.leave)
+        await self._there(begun.leave)
+
+    async def _there(self, function: Callable[[], ResultT]) -> ResultT:
+        result: ResultT = await self._execute(function)  # type: ignore[no-untyped-call]
+        return result
 
     async def rollback(self) -> None:
         """Take back the transaction, where there is one: a pool asks again after each."""
@@ -58,7 +64,9 @@ class OneHopConnection(aiosqlite.Connection):
 class Begun:
     """A statement that was carried out: what it did, and the first of its rows.
 
-    Made in the thread of the connection. complete: whether these are all; its cursor is closed then.
+    Made in the thread of the connection.
+
+    complete: whether these are all; its cursor is closed then.
     """
 
     def __init__(self, cursor: sqlite3.Cursor, sql: str, parameters: Any, many: bool) -> None:
@@ -187,6 +195,6 @@ def one_hop(path: str, **settings: Any) -> OneHopConnection:
     connection = OneHopConnection(lambda: sqlite3.connect(path, **settings), iter_chunk_size=64)
     # As SQLAlchemy's dialect has it: a thread that hangs in a statement ends with the process.
     # Before version 0.22 of the driver the connection was a thread itself.
-    thread = getattr(connection, "_thread", connection)
+    thread: Any = getattr(connection, "_thread", connection)
     thread.daemon = True
     return connection
