@@ -15,7 +15,6 @@ from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from treadle.core.database.errors import BUSY_SECONDS, database_error, translated
-from treadle.core.database.one_hop import OneHopConnection, one_hop
 from treadle.core.database.schema import OURS, Migrations, revision_of, upgrade
 from treadle.core.database.straight import Work, carried_out
 from treadle.core.database.url import DatabaseUrl
@@ -171,14 +170,7 @@ def _make_file(url: DatabaseUrl, path: Path) -> None:
 
 
 def _sqlite(url: DatabaseUrl) -> AsyncEngine:
-    async def connect() -> OneHopConnection:
-        # SQLAlchemy sets the isolation level from the thread of the event loop.
-        settings = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        connection = one_hop(str(url.engine_url.database), **settings)
-        await connection
-        return connection
-
-    engine = create_async_engine(url.engine_url, async_creator=connect)
+    engine = create_async_engine(url.engine_url, connect_args={"timeout": BUSY_SECONDS})
     _set_up(engine.sync_engine)
     return engine
 
