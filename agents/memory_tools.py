@@ -22,6 +22,9 @@ MOST_FACTS = 50
 MOST_SAID = 10
 """Facts, and episodes, that one call tells of somebody."""
 
+PENDING = "erasure_pending"
+"""The code of an erasure whose rows are gone and whose files are not clean yet."""
+
 SELF = "user"
 """Whom memory knows as the one who says "I"."""
 
@@ -57,7 +60,7 @@ def _remember(memory: Callable[[], Memory]) -> Tool:
                 await memory().forget(episodes=[result["id"]], reason="taken back")
             except RunError as error:
                 # The row is gone; cleaning the file is for whoever forgets next.
-                if error.code != "erasure_pending":
+                if error.code != PENDING:
                     raise
 
     @tool(effect=Effect.WRITE, undo=take_back, idempotent=True, timeout=60)
@@ -153,10 +156,25 @@ def _forget(memory: Callable[[], Memory]) -> Tool:
             subject: a name; all that says it goes.
         """
         with _coded():
-            receipt = await memory().forget(subject=subject)
+            try:
+                receipt = await memory().forget(subject=subject)
+            except RunError as error:
+                if error.code != PENDING:
+                    raise
+                # It is done but for the files: as a failure it would be told, and kept, anew.
+                return _pending(error)
         return _receipt(receipt)
 
     return forget
+
+
+def _pending(error: RunError) -> dict[str, Any]:
+    return {
+        "rows": None,
+        "proved": False,
+        "text": "forgotten; the files are not clean of it yet, as others use them",
+        "notes": [f"{error.code}: forgetting anything, later, finishes it"],
+    }
 
 
 def _receipt(receipt: Receipt) -> dict[str, Any]:

@@ -189,8 +189,11 @@ class Store:
     async def _found(self, connection: Statements, namespace: Namespace) -> Partition:
         names = {"tenant": namespace.tenant, "path": namespace.path}
         row = (await connection.execute(_FIND, names)).first()
-        number = _NOWHERE if row is None else row.id
-        return Partition(connection, namespace, number, self.clock.now())
+        now = self.clock.now()
+        if row is None:
+            return Partition(connection, namespace, _NOWHERE, now)
+        # What was recorded a moment ago may lie a tick ahead of the clock.
+        return Partition(connection, namespace, row.id, max(now, row.last_recorded))
 
     async def _entered(self, connection: Statements, namespace: Namespace) -> Partition:
         """Creates the row of the namespace or locks it, and moves its clock on."""
@@ -215,7 +218,7 @@ class Store:
             return tuple(Namespace(path, above.tenant) for (path,) in found)
 
 
-_FIND = sa.select(tables.namespace.c.id).where(
+_FIND = sa.select(tables.namespace.c.id, tables.namespace.c.last_recorded).where(
     tables.namespace.c.tenant == sa.bindparam("tenant"),
     tables.namespace.c.path == sa.bindparam("path"),
 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Procedures,
         Reuse,
         RunRecord,
+        StepRecord,
     )
     from treadle.memory.namespace import Namespace
 
@@ -162,7 +163,26 @@ class RunMemory:
             await asyncio.wait(late, timeout=seconds)
 
     async def _distil(self, record: RunRecord) -> None:
+        forgot = [step for step in record.steps if _forgot(step)]
+        if forgot:
+            # Whom it was about stands in its task, its plan and its answer: nothing is learned, and
+            # what has been recorded since the tool was called is erased, too.
+            await self._forget_again(record, {step.id for step in forgot})
+            return
         await self.memory.distiller.distil(self.memory.namespace, record)
+
+    async def _forget_again(self, record: RunRecord, done: set[str]) -> None:
+        forget = getattr(self.memory, "forget", None)
+        steps = record.plan.get("steps") if record.plan is not None else None
+        if forget is None or not isinstance(steps, list):
+            return  # whoever lends a part of a memory only erases by itself
+        for step in steps:
+            if not isinstance(step, dict) or step.get("id") not in done:
+                continue
+            args = step.get("args")
+            subject = args.get("subject") if isinstance(args, dict) else None
+            if isinstance(subject, str) and "${" not in subject:
+                await forget(subject=subject)
 
     async def _ask(self, task: str, tools: ToolRegistry, *, alone: bool) -> Remembered:
         from treadle.memory.learning import Example, Reuse
@@ -173,13 +193,18 @@ class RunMemory:
         )
         query = task[:MOST_QUERY]
         recalled = await memory.recall(query, HITS, budget_tokens=MOST_CHARACTERS // 8)
-        if isinstance(match, Reuse) and alone and not _knows_more(recalled, match):
+        if isinstance(match, Reuse) and alone and not _knows_more(recalled, match, task):
             return Remembered(MemoryRecalled(taint=listed(match.taint)), match)
         found = await memory.concepts.find(memory.namespace, query, CONCEPTS)
         if isinstance(match, Reuse):
             match = Example((match.procedure,))
         example = match if isinstance(match, Example) else None
         return Remembered(_recalled(recalled, found, example))
+
+
+def _forgot(step: StepRecord) -> bool:
+    """Whether a step has erased something, or may have."""
+    return step.tool == "forget" and step.status in ("succeeded", "failed")
 
 
 def _told(task: asyncio.Task[None]) -> None:
@@ -198,13 +223,25 @@ async def _bounded(work: Awaitable[None], run_id: str) -> None:
         _log.warning("nothing was learned from %s: %s", run_id, error)
 
 
-def _knows_more(recalled: Recall, reuse: Reuse) -> bool:
-    """Whether there is a fact on the task that the author of the plan could not know of."""
-    from treadle.memory.fact import Fact
+def _knows_more(recalled: Recall, reuse: Reuse, task: str) -> bool:
+    """Whether there is something on the task that the author of the plan could not know of.
 
-    written = reuse.procedure.recorded_at
-    facts = (hit.item for hit in recalled.hits if isinstance(hit.item, Fact))
-    return any(fact.recorded_at > written for fact in facts)
+    What an assistant said tells nothing new, nor does the same task, asked again.
+    """
+    from treadle.memory.episode import Episode
+    from treadle.memory.kinds import Origin
+    from treadle.memory.learning.literals import wording
+
+    written, asked = reuse.procedure.recorded_at, wording(task)
+    for hit in recalled.hits:
+        item = hit.item
+        if item.recorded_at <= written:
+            continue
+        if not isinstance(item, Episode):
+            return True
+        if item.origin is not Origin.ASSISTANT and not wording(item.text).asks_the_same(asked):
+            return True
+    return False
 
 
 def _fingerprint(tools: ToolRegistry, name: str) -> str | None:

@@ -14,6 +14,10 @@ from treadle.memory.erasure.repair import repair_chains
 from treadle.memory.erasure.tombstones import NAMED, bury, hashed, key_id, name_id
 from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
+from treadle.memory.writing.outbox import post
+
+_SUMMARISE = "summarise"
+"""The task of the outbox that makes missing summaries anew; `treadle.memory.working` does it."""
 
 _NAMED: dict[sa.Table, tuple[sa.Column[str], ...]] = {
     tables.entity: (tables.entity.c.key,),
@@ -33,6 +37,7 @@ async def erase(
     gone: Counter[str] = Counter()
     if tombstones:
         await _bury(partition, doomed, reason)
+    await _sum_up_again(partition, doomed)
     await _unindex(partition, doomed)
     await repair_chains(partition, doomed)
     await _count_down(partition, doomed.of(tables.episode))
@@ -59,6 +64,24 @@ async def erase_all(partition: Partition, doomed: Doomed, reason: str) -> Counte
         done = await partition.execute(partition.delete(table))
         gone[table.name] += done.rowcount
     return +gone
+
+
+async def _sum_up_again(partition: Partition, doomed: Doomed) -> None:
+    """Ask for new summaries of those of whom facts stay: theirs go for one that quoted the erased.
+
+    It is asked for by a fact of each, as if that were new.
+    """
+    fact = tables.fact
+    gone = doomed.of(fact)
+    for some in batches(doomed.touched - doomed.of(tables.entity)):
+        query = (
+            partition.rows(fact, fact.c.subject_id, fact.c.id)
+            .where(fact.c.subject_id.in_(some), fact.c.retired_at.is_(None))
+            .order_by(fact.c.id)
+        )
+        rows = (await partition.execute(query)).all()
+        stays = {row.subject_id: row.id for row in rows if row.id not in gone}
+        await post(partition, (_SUMMARISE,), Kind.FACT, sorted(stays.values()))
 
 
 async def _bury(partition: Partition, doomed: Doomed, reason: str) -> None:

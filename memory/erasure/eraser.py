@@ -16,7 +16,7 @@ from treadle.memory.erasure.proof import scanned, still_said
 from treadle.memory.erasure.purge import Purge
 from treadle.memory.erasure.receipt import Proof, Receipt
 from treadle.memory.erasure.selection import select, select_all
-from treadle.memory.erasure.sought import Sought
+from treadle.memory.erasure.sought import Sought, meant, parts_of
 from treadle.memory.erasure.sweep import SECONDS, sweep
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Store
@@ -80,7 +80,7 @@ class Eraser:
         """
         if subject is None and not episodes and not everything:
             raise InputError("nothing_to_forget", "name a subject, episodes, or everything")
-        traces = _Traces(set() if subject is None else {subject})
+        traces = _Traces(set() if subject is None else {meant(subject)})
         asked = traces.sought  # raises for a name that is none, before anything is done
         spaces = await self._store.namespaces(namespace)
         notes = [] if everything else _about_paths(spaces, asked)
@@ -138,7 +138,7 @@ class Eraser:
         reason: str,
     ) -> Counter[str]:
         """One namespace, in one transaction; what it holds now counts, not what it held before."""
-        reason = traces.sought.blanked(reason)
+        reason = _blanked(reason, traces)
         async with self._store.writing(namespace) as partition:
             if partition.is_sqlite:
                 await partition.raw("PRAGMA secure_delete = ON", {})
@@ -176,8 +176,8 @@ class Eraser:
         if proof is None:
             self._traces = _Traces()
             return Proof()
-        live, rows = await still_said(self._store, spaces, traces.sought)
-        return replace(proof, live=dict(live), rows_scanned=rows)
+        live, named, rows = await still_said(self._store, spaces, traces.sought)
+        return replace(proof, live=dict(live), rows_scanned=rows, named=named)
 
     def _databases(self) -> list[Database]:
         own = self._store.database
@@ -208,6 +208,12 @@ class Eraser:
     def _urls(self) -> list[DatabaseUrl]:
         given = [purge.url for purge in self._purges if purge.url is not None]
         return [self._store.database.url, *given]
+
+
+def _blanked(reason: str, traces: _Traces) -> str:
+    """`reason` without what is erased: not even a part of a name stays."""
+    parts = {part for name in traces.names for part in parts_of(name)}
+    return Sought([*traces.names, *parts], traces.texts).blanked(reason)
 
 
 def _about_paths(spaces: Sequence[Namespace], sought: Sought) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from treadle.memory import tables
-from treadle.memory.erasure.columns import every_row, numbers_where
+from treadle.memory.erasure.columns import every_row
 from treadle.memory.erasure.doomed import Doomed
-from treadle.memory.erasure.sought import Sought, plain
+from treadle.memory.erasure.sought import Sought, is_name, plain
 from treadle.memory.store import Partition
 
 _ALIAS = frozenset(
@@ -26,12 +26,30 @@ async def names_of(partition: Partition, subject: str) -> set[str]:
         if said in (plain(row.name), plain(row.key)):
             own.add(row.id)
             names.add(row.name)
-    for number in await numbers_where(partition, fact.c.id, fact.c.subject_id, own):
-        query = partition.rows(fact, fact.c.predicate, fact.c.object).where(fact.c.id == number)
-        row = (await partition.execute(query)).one()
-        if plain(row.predicate.replace("_", " ")) in _ALIAS and any(map(str.isalnum, row.object)):
-            names.add(row.object)
+    claims: dict[str, set[int]] = {}
+    said_of: dict[str, str] = {}
+    # As where facts are written: what is taken back, or was only read somewhere, names nobody, nor
+    # does a name that two claim. Otherwise one could have another erased.
+    query = partition.rows(fact, fact.c.subject_id, fact.c.predicate, fact.c.object).where(
+        fact.c.predicate.in_(await _alias_predicates(partition)),
+        fact.c.retired_at.is_(None),
+        fact.c.taint == "[]",
+    )
+    for row in await partition.execute(query):
+        if is_name(row.object):
+            claims.setdefault(plain(row.object), set()).add(row.subject_id)
+            said_of[plain(row.object)] = row.object
+    for name, claimants in claims.items():
+        if claimants <= own:
+            names.add(said_of[name])
     return names
+
+
+async def _alias_predicates(partition: Partition) -> list[str]:
+    fact = tables.fact
+    query = partition.rows(fact, fact.c.predicate).distinct()
+    every = (await partition.execute(query)).scalars()
+    return [each for each in every if plain(each.replace("_", " ")) in _ALIAS]
 
 
 async def named_entities(partition: Partition, sought: Sought, doomed: Doomed) -> set[int]:

@@ -19,18 +19,22 @@ from treadle.memory.store import Store
 
 async def still_said(
     store: Store, namespaces: Iterable[Namespace], sought: Sought
-) -> tuple[Counter[str], int]:
-    """Rows per table that still have something sought in them, and how many were looked at."""
+) -> tuple[Counter[str], int, int]:
+    """Rows per table that still have something sought in them, how many bear a name that is
+    sought, and how many were looked at.
+    """
     live: Counter[str] = Counter()
-    rows = 0
+    rows = named = 0
     for namespace in namespaces:
         async with store.reading(namespace) as partition:
             for table in SELF_STANDING:
                 columns = words_of(table)
                 async for row in every_row(partition, table, *columns):
                     rows += 1
-                    live[table.name] += sought.found_in_any(strings_in(row, columns))
-    return +live, rows
+                    strings = list(strings_in(row, columns))
+                    live[table.name] += sought.found_in_any(strings)
+                    named += any(map(sought.named_in, strings))
+    return +live, named, rows
 
 
 async def scanned(

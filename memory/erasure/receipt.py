@@ -20,6 +20,8 @@ class Proof:
     found: fragments that are in the files and that no row accounts for; more than 0 is a fault.
     live: rows, per table, that were not asked to be erased and say the same, such as an episode
         that quotes an erased one.
+    named: rows that still bear the name of an erased subject; more than 0 is a fault, or somebody
+        has written of it meanwhile.
     """
 
     fragments: int = 0
@@ -28,6 +30,7 @@ class Proof:
     rows_scanned: int = 0
     found: int = 0
     live: Mapping[str, int] = field(default_factory=dict)
+    named: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Receipt:
     @property
     def proved(self) -> bool:
         """Whether nothing of what was erased was found afterwards."""
-        return self.proof.found == 0
+        return self.proof.found == 0 and self.proof.named == 0
 
     def as_json(self) -> dict[str, JsonValue]:
         """What the command line prints."""
@@ -72,6 +75,7 @@ class Receipt:
                 "rows_scanned": proof.rows_scanned,
                 "found": proof.found,
                 "live": dict(proof.live),
+                "named": proof.named,
             },
             "notes": list(self.notes),
         }

@@ -59,6 +59,7 @@ async def select_old(partition: Partition, numbers: Collection[int]) -> Doomed:
     doomed = Doomed()
     await _load(partition, doomed, tables.episode, numbers)
     await _unsupported_facts(partition, doomed)
+    await _repetitions(partition, doomed)
     await _about(partition, doomed)
     doomed.subjects.clear()
     await _derived(partition, doomed)
@@ -67,6 +68,7 @@ async def select_old(partition: Partition, numbers: Collection[int]) -> Doomed:
 
 async def _follow(partition: Partition, doomed: Doomed) -> None:
     await _unsupported_facts(partition, doomed)
+    await _repetitions(partition, doomed)
     await _about(partition, doomed)
     await _derived(partition, doomed)
 
@@ -156,6 +158,36 @@ async def _unsupported_facts(partition: Partition, doomed: Doomed) -> None:
             if row.episode_id not in gone:
                 unsupported.discard(row.fact_id)
     await _load(partition, doomed, tables.fact, unsupported)
+
+
+async def _repetitions(partition: Partition, doomed: Doomed) -> None:
+    """What the ledger has kept of other times at which an erased fact was said; it has no source.
+
+    Where another fact says the same and stays, so do they.
+    """
+    fact = tables.fact.c
+    same = (fact.subject_id, fact.predicate, fact.object_key)
+    said: set[tuple[int, str, str]] = set()
+    for some in batches(doomed.of(tables.fact)):
+        query = partition.rows(tables.fact, *same).where(fact.id.in_(some))
+        said.update(tuple(row) for row in await partition.execute(query))
+    found: dict[tuple[int, str, str], set[int]] = {}
+    stays: set[tuple[int, str, str]] = set()
+    for some in batches({subject for subject, _, _ in said}):
+        query = partition.rows(
+            tables.fact, fact.id, *same, fact.recorded_at, fact.retired_at, fact.terms
+        ).where(fact.subject_id.in_(some))
+        for row in await partition.execute(query):
+            key = (row.subject_id, row.predicate, row.object_key)
+            if key not in said or row.id in doomed.of(tables.fact):
+                continue
+            if row.retired_at == row.recorded_at and not row.terms:
+                found.setdefault(key, set()).add(row.id)
+            else:
+                stays.add(key)
+    for key, numbers in found.items():
+        if key not in stays:
+            await _load(partition, doomed, tables.fact, numbers)
 
 
 async def _about(partition: Partition, doomed: Doomed) -> None:

@@ -10,15 +10,41 @@ from collections.abc import Iterable, Iterator
 from treadle.core.errors import InputError
 
 SHORTEST_TEXT = 20
-"""Characters of a text that is sought. What is shorter may be anybody's words."""
+"""Characters of a text that is sought within others. What is shorter may be anybody's words: it is
+sought as a whole text only."""
 
 SHARED = 40
 """Characters in a row that a text must share with one that is erased, to be taken for a copy."""
 
-_FEW = 64
-_LONGEST_NAME = 500
+LONG_SHARED = 200
+"""Characters in a row that are a copy however much else the text says."""
 
-_INVISIBLE: dict[int, int | None] = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+_MOST_OF_IT = 0.8
+"""The part of a text that shorter copies must make up: a phrase of a long text is nobody's."""
+
+_FEW = 64
+_MOST_TRIES = 20_000
+"""Places of one text that are compared; text of endless repetitions is looked at as a whole."""
+
+_LONGEST_NAME = 500
+_LEAST_JOINED = 8
+"""Letters of a name of several parts that is found written as one word, too."""
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+# Accents of Latin, Greek and Cyrillic letters; elsewhere marks make other letters.
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_HYPHENS = re.compile("[\u2010-\u2015\u2212]")
+
+_BETWEEN = re.compile(r"[\s._-]+")
+"""What stands between the parts of a name, in any of its spellings."""
+
+_PRONOUNS = """i me my mine myself you your we us our he him his she her it its they them their
+a an the this that who everyone everybody someone"""
+_NOBODY = frozenset(_PRONOUNS.split())
+"""Words that are no names: all that anybody has said would go with them."""
 
 # Scripts that write words without spaces between them, or names with endings: there no border
 # shows where a name ends.
@@ -29,12 +55,39 @@ _UNSPACED = re.compile(
 
 
 def plain(text: str) -> str:
-    """`text` as it is compared: one spelling of each character, no case, single spaces."""
+    """`text` as it is compared: one spelling of each character, no case, accents or invisible
+    characters, single spaces.
+    """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-        # Folding may leave a spelling that is not the composed one.
-        text = unicodedata.normalize("NFKC", text.casefold())
+        text = _folded(_folded(text))  # folding may leave a spelling that is to be folded, too
     return " ".join(text.casefold().split())
+
+
+def _folded(text: str) -> str:
+    text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
+    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    return _HYPHENS.sub("-", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+
+
+def is_name(text: str) -> bool:
+    """Whether a name could be sought: it has a letter or a digit, and is no pronoun or article."""
+    said = plain(text)
+    return len(said) <= _LONGEST_NAME and any(map(str.isalnum, said)) and said not in _NOBODY
+
+
+def meant(subject: str) -> str:
+    """`subject`, if it names somebody. Raises InputError (`bad_subject`) for "me", "I" or "a"."""
+    if plain(subject) in _NOBODY:
+        raise InputError(
+            "bad_subject",
+            f"{subject[:60]!r} is no name; say whom you mean (memory knows you as `user`)",
+        )
+    return subject
+
+
+def parts_of(name: str) -> list[str]:
+    """The parts of a name that are long enough to tell of it."""
+    return [part for part in _BETWEEN.split(plain(name)) if len(part) > 2 and is_name(part)]
 
 
 def strings_of(value: object) -> Iterator[str]:
@@ -65,16 +118,19 @@ def stored_strings(text: str) -> Iterator[str]:
 class Sought:
     """Names and texts to be found in others.
 
-    A name is found as whole words only, whatever its case: Ann is not in Anna. A text is found
-    where it stands as a whole, or SHARED characters of it in a row.
+    A name is found as whole words only, whatever its case and what stands between its parts: Ann
+    is not in Anna. A text is found where it stands as a whole, where SHARED characters of it are
+    nearly all of another text, or LONG_SHARED a part of it; a short one where it is all of another.
 
     Raises InputError (`bad_subject`) for a name without a letter or a digit, or a very long one.
     """
 
     def __init__(self, names: Iterable[str] = (), texts: Iterable[str] = ()) -> None:
         self.names = tuple(dict.fromkeys(_checked(name) for name in names))
-        self.texts = tuple(
-            each for each in dict.fromkeys(map(plain, texts)) if len(each) >= SHORTEST_TEXT
+        said = tuple(dict.fromkeys(map(plain, texts)))
+        self.texts = tuple(each for each in said if len(each) >= SHORTEST_TEXT)
+        self.short = frozenset(
+            each for each in said if len(each) < SHORTEST_TEXT and _tells_apart(each)
         )
         patterns = sorted(map(_pattern, self.names), key=len, reverse=True)
         self._names = re.compile("|".join(patterns)) if patterns else None
@@ -83,10 +139,11 @@ class Sought:
             last = len(text) - SHORTEST_TEXT
             for start in (*range(0, last, SHORTEST_TEXT), last):
                 places = self._windows.setdefault(text[start : start + SHORTEST_TEXT], [])
-                places.append((number, start))
+                if len(places) < _FEW:
+                    places.append((number, start))
 
     def __bool__(self) -> bool:
-        return bool(self.names or self.texts)
+        return bool(self.names or self.texts or self.short)
 
     def named_in(self, text: str) -> bool:
         """Whether a name stands in `text`."""
@@ -94,14 +151,14 @@ class Sought:
 
     def quoted_in(self, text: str) -> bool:
         """Whether `text` has one of the texts in it, or a good part of it."""
-        return bool(self._windows) and self._quoted(plain(text))
+        return self._quoted(plain(text))
 
     def found_in(self, text: str) -> bool:
         """Whether a name or a text stands in `text`."""
         said = plain(text)
         if self._names is not None and self._names.search(said) is not None:
             return True
-        return bool(self._windows) and self._quoted(said)
+        return self._quoted(said)
 
     def found_in_any(self, texts: Iterable[str]) -> bool:
         """Whether a name or a text stands in one of `texts`."""
@@ -113,41 +170,61 @@ class Sought:
 
     def _quoted(self, said: str) -> bool:
         if len(said) < SHORTEST_TEXT:
+            return said in self.short
+        if not self._windows:
             return False
+        tries = 0
+        for at, places in self._met(said):
+            if any(self._shares(said, at, number, start) for number, start in places):
+                return True
+            tries += len(places)
+            if tries > _MOST_TRIES:
+                return any(text in said for text in self.texts)
+        return False
+
+    def _met(self, said: str) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Where a piece of a text stands in `said`, with its places in the texts."""
         if len(self._windows) <= _FEW:
             for window, places in self._windows.items():
                 at = said.find(window)
                 while at >= 0:
-                    if self._shares(said, at, places):
-                        return True
+                    yield at, places
                     at = said.find(window, at + 1)
-            return False
+            return
         for at in range(len(said) - SHORTEST_TEXT + 1):
             known = self._windows.get(said[at : at + SHORTEST_TEXT])
-            if known is not None and self._shares(said, at, known):
-                return True
-        return False
+            if known is not None:
+                yield at, known
 
-    def _shares(self, said: str, at: int, places: list[tuple[int, int]]) -> bool:
-        """Whether enough around position `at` is the same as at one of `places`."""
-        for number, start in places[:_FEW]:
-            text = self.texts[number]
-            needed = min(len(text), SHARED)
-            back = 0
-            while back < min(at, start, needed) and said[at - back - 1] == text[start - back - 1]:
-                back += 1
-            shared = back + SHORTEST_TEXT
-            for mine, theirs in zip(
-                said[at + SHORTEST_TEXT : at + SHORTEST_TEXT + needed],
-                text[start + SHORTEST_TEXT : start + SHORTEST_TEXT + needed],
-                strict=False,
-            ):
-                if mine != theirs:
-                    break
-                shared += 1
-            if shared >= needed:
-                return True
-        return False
+    def _shares(self, said: str, at: int, number: int, start: int) -> bool:
+        """Whether enough around position `at` is the same as at `start` of a text."""
+        text = self.texts[number]
+        if said.startswith(text, max(at - start, 0)) and at >= start:
+            return True
+        before = said[max(at - LONG_SHARED, 0) : at][::-1]
+        back = _same(before, text[max(start - LONG_SHARED, 0) : start][::-1])
+        after = _same(said[at : at + LONG_SHARED], text[start : start + LONG_SHARED])
+        shared = back + after
+        if shared >= LONG_SHARED:
+            return True
+        return shared >= SHARED and shared >= _MOST_OF_IT * len(said)
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters both begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _tells_apart(text: str) -> bool:
+    """Whether a short text is more than a word that stands anywhere: it has several, or digits."""
+    return len(text) >= 4 and (" " in text or any(map(str.isdigit, text)))
 
 
 def _checked(name: str) -> str:
@@ -160,10 +237,20 @@ def _checked(name: str) -> str:
 
 
 def _pattern(name: str) -> str:
-    """Whole words. An underscore is a border, too: `alice_notes` are Alice's."""
+    """Whole words. An underscore is a border, too: `alice_notes` are Alice's.
+
+    Between its parts may stand what joins words in addresses and names of files.
+    """
     before = "(?<![^\\W_])" if _has_border(name[0]) else ""
+    if name[0].isascii() and name[0].isalnum():
+        before = f"(?:(?<=%20)|{before})"
     after = "(?![^\\W_])" if _has_border(name[-1]) else ""
-    return before + re.escape(name) + after
+    parts = _BETWEEN.split(name)
+    letters = sum(map(len, parts))
+    # What is joined to one word is told from others by its length alone.
+    one_word = letters >= _LEAST_JOINED and all(len(part) > 2 for part in parts)
+    between = r"(?:[\s._+-]|%20){0,3}" if one_word else r"(?:[\s._+-]|%20){1,3}"
+    return before + between.join(map(re.escape, parts)) + after
 
 
 def _has_border(character: str) -> bool:

@@ -79,6 +79,10 @@ class People:
             # Outside of any transaction: a model takes its time.
             text = await proposed_summary(self._model, subject, text, MOST_CHARACTERS) or text
         async with self._store.writing(namespace) as partition:
+            # What was forgotten or learned meanwhile: those words may not come back. Who changed
+            # the facts asks for another summary, and an erasure for none.
+            if list(map(tuple, await _facts(partition, key, now))) != list(map(tuple, facts)):
+                return await _stored(partition, key)
             return await _keep(partition, key, text, taint)
 
     async def changed(self, namespace: Namespace, most: int = 100) -> list[str]:

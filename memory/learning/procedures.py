@@ -30,6 +30,7 @@ from treadle.memory.learning.procedure import (
     Reuse,
     fingerprint,
 )
+from treadle.memory.learning.relative_time import says_when
 from treadle.memory.learning.template import (
     Unbindable,
     Values,
@@ -92,7 +93,8 @@ class Procedures:
         """A plan has worked for `task`: keep it, or see which parameters it confirms.
 
         None where it is not worth keeping, or not safe: it calls no tools, it is too large, it
-        holds dates that the task does not name, or its tools are not there.
+        holds dates that the task does not name, the task speaks of a day such as "tomorrow", or its
+        tools are not there.
         """
         made = fingerprint(tools_of(plan), fingerprint_of)
         if made is None or not tools_of(plan) or not _keepable(task, plan):
@@ -131,7 +133,7 @@ class Procedures:
         words = wording(task)
         async with self._store.reading(namespace) as partition:
             alike = await self._alike(partition, words)
-            reuse = _best(alike, words, fingerprint_of)
+            reuse = None if says_when(task) else _best(alike, words, fingerprint_of)
             if reuse is not None:
                 return reuse
             near = await self._near(partition, task)
@@ -276,6 +278,7 @@ def _keepable(task: str, plan: Wire) -> bool:
         len(task.strip()) > 0
         and len(task) <= MOST_TASK
         and storable(task)
+        and not says_when(task)  # what it means is another time on another day
         and len(dumped(plan)) <= MOST_PLAN
         and plan.get("version", 1) == 1  # a patch is about what came out in one run
         and not dates_beside(plan, task)

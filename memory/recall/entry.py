@@ -39,6 +39,14 @@ class Entry:
         return self._said().endswith("?")
 
     @property
+    def only_asks(self) -> bool:
+        """Whether it is a question and nothing else."""
+        said = self._said()
+        if len(said) > _LONGEST_QUESTION or _STATEMENT.search(said):
+            return False
+        return said.endswith("?") or _ASKING.match(said) is not None
+
+    @property
     def has_question(self) -> bool:
         """Whether there is one anywhere."""
         return "?" in self._said()
@@ -84,11 +92,23 @@ class Surroundings:
             return None
         return self.entries.get(entry.previous)
 
+    def in_dialogue(self, entry: Entry) -> bool:
+        """Whether somebody else spoke right before or after: then a turn may be an answer."""
+        beside = (self.before(entry), self.after(entry))
+        return any(each is not None and each.actor != entry.actor for each in beside)
+
     def after(self, entry: Entry | None) -> Entry | None:
         """What came after `entry` in its thread."""
         return None if entry is None else self._next.get(entry.number)
 
 
+_LONGEST_QUESTION = 300
+_STATEMENT = re.compile(r"[.!](?:\s|$)|\n")
+# What is typed without a question mark: words of a question at the start, of a main clause at that.
+_ASKING = re.compile(
+    r"(?:what|who|whose|which|where|when|why|how) (?:is|are|was|were|do|does|did|can|many|much)\b",
+    re.IGNORECASE,
+)
 _FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur|me)\b")
 _TIME = re.compile(
     r"\b(?:yesterday|tonight|tomorrow|ago|the other day|(?:19|20)\d\d|"

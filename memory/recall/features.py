@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from treadle.memory.kinds import Kind
 from treadle.memory.recall.entry import Entry, Surroundings
 from treadle.memory.recall.question import Question
 from treadle.memory.text import terms
@@ -79,7 +80,11 @@ class Scoring:
     ) -> None:
         self._question = question
         self._around = around
-        self._cosines = cosines
+        self.echoes = frozenset(n for n, e in around.entries.items() if _is_echo(e, question))
+        """Episodes that only ask what the query asks: they say nothing that it does not."""
+        unheard = {n for n in self.echoes if not around.in_dialogue(around.entries[n])}
+        self._unheard = unheard
+        self._cosines = {n: c for n, c in cosines.items() if n not in unheard}
         actors = {each.actor for each in around.entries.values()}
         self._actors = {actor: frozenset(terms(actor[:200])) for actor in actors}
         actor_terms = frozenset[str]().union(*self._actors.values())
@@ -112,6 +117,19 @@ class Scoring:
         weight = {term: max(self._weights[term] or self._unknown, 1.0) for term in about}
         return sum(weight[term] for term in about if term in has) / max(sum(weight.values()), 1e-6)
 
+    def answers_beside(self, entry: Entry) -> bool:
+        """Whether somebody else, right before or after, has words of the question."""
+        before, after = self._around.before(entry), self._around.after(entry)
+        beside = (before, None if after is not None and after.only_asks else after)
+        return any(
+            each is not None and each.actor != entry.actor and bool(self._have(each))
+            for each in beside
+        )
+
+    def demoted(self, entry: Entry) -> bool:
+        """Whether it is a question that nobody was there to answer."""
+        return entry.only_asks and not self._around.in_dialogue(entry)
+
     def rows(self, entries: Sequence[Entry]) -> list[list[float]]:
         """The features of each entry, in the order of NAMES."""
         return [self._row(each) for each in entries]
@@ -122,7 +140,7 @@ class Scoring:
         counts: dict[str, int] = {}
         length = len(entry.terms)
         has = self._asked.intersection(entry.terms)
-        if not has:
+        if not has or entry.number in self._unheard:
             return _Match(counts, length, 0.0)
         counts = {term: entry.terms.count(term) for term in has}
         score = self._bm25(counts, length, self._mean)
@@ -281,3 +299,16 @@ class Scoring:
             own * turn,
             own * speaker,
         ]
+
+
+_SAME = 0.75
+"""The share of words in common from which on two questions are one."""
+
+
+def _is_echo(entry: Entry, question: Question) -> bool:
+    asked = set(question.terms)
+    if not asked or abs(len(entry.terms) - len(asked)) > len(asked):
+        return False
+    own = set(entry.terms)
+    common = len(own & asked)
+    return common >= _SAME * len(own | asked) and entry.kind is Kind.EPISODE and entry.only_asks

@@ -30,40 +30,53 @@ SIGNALS: Mapping[str, str] = {
 _RELATED = ("window", "prefix", "thread", "date")
 """Features of which one is over 0 for whatever has to do with the question."""
 
+_OWN = ("turn", "prefix", "date")
+"""Those of them that are of the item itself, and not of what stands around it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """A candidate with its score and its ranks by signal, from 1.
 
     related: whether its words, its thread's, or its date have to do with the question.
+    own: whether its own words or its date do.
     """
 
     entry: Entry
     score: float
     ranks: Mapping[str, int]
     related: bool
+    own: bool
 
 
 def ranked(
     entries: Sequence[Entry],
     rows: Sequence[Sequence[float]],
-    graph: Mapping[int, float],
+    graph: Mapping[tuple[Kind, int], float],
+    lowered: Mapping[tuple[Kind, int], float],
     now: float,
     *,
     dense: bool,
     most: int,
 ) -> list[Ranked]:
-    """The best `most` entries, best first; the newer first where equal."""
+    """The best `most` entries, best first; the newer first where equal.
+
+    graph: how near an item is by whom it speaks of. lowered: what is taken from its score.
+    """
     weights = _weights(WITH_DENSE if dense else LEXICAL)
     recency = [_recency(each, now) for each in entries]
-    graph_of = [graph.get(e.number, 0.0) if e.kind is Kind.EPISODE else 0.0 for e in entries]
+    graph_of = [graph.get((each.kind, each.number), 0.0) for each in entries]
+    less = [lowered.get((each.kind, each.number), 0.0) for each in entries]
     scores = [
-        sum(map(mul, weights, row)) + _GRAPH * linked + fresh + _USE * math.log1p(each.uses)
-        for each, row, linked, fresh in zip(entries, rows, graph_of, recency, strict=True)
+        sum(map(mul, weights, row)) + _GRAPH * linked + fresh + _USE * math.log1p(each.uses) - low
+        for each, row, linked, fresh, low in zip(
+            entries, rows, graph_of, recency, less, strict=True
+        )
     ]
     places = {name: NAMES.index(feature) for name, feature in SIGNALS.items()}
     signals = {name: _ranks([row[at] for row in rows]) for name, at in places.items()}
     related = [NAMES.index(name) for name in _RELATED]
+    own = [NAMES.index(name) for name in _OWN]
     signals["graph"] = _ranks(graph_of)
     signals["recency"] = _ranks(recency)
     order = sorted(
@@ -75,6 +88,7 @@ def ranked(
             scores[at],
             {name: ranks[at] for name, ranks in signals.items() if at in ranks},
             any(rows[at][place] > 0 for place in related),
+            any(rows[at][place] > 0 for place in own),
         )
         for at in order
     ]

@@ -17,6 +17,7 @@ from treadle.memory.recall.candidates import Postings
 from treadle.memory.recall.entry import Entry
 from treadle.memory.recall.fence import owned
 from treadle.memory.store import Partition
+from treadle.memory.text import Interval
 
 MOST_ROWS = 2_000
 """Of one term, the newest first."""
@@ -159,6 +160,27 @@ async def episodes(
         *times.episodes(),
     )
     return [_entry(row) for row in await partition.execute(query)]
+
+
+async def within(
+    partition: Partition, dates: Sequence[Interval], times: Times, most: int
+) -> list[int]:
+    """The numbers of the newest `most` episodes of each of the stretches of time."""
+    found = list[int]()
+    column = _episode.c
+    for each in dates:
+        query = (
+            partition.rows(_episode, column.id)
+            .where(
+                column.occurred_at >= each.start.timestamp(),
+                column.occurred_at < each.end.timestamp(),
+                *times.episodes(),
+            )
+            .order_by(column.occurred_at.desc())
+            .limit(most)
+        )
+        found += [row.id for row in await partition.execute(query)]
+    return found
 
 
 def _with_linked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -29,6 +29,7 @@ from treadle.memory.recall.question import Question
 from treadle.memory.recall.ranking import Ranked, ranked
 from treadle.memory.recall.reading import Times
 from treadle.memory.recall.relevance import Evidence, clear, relevant, speaks_for
+from treadle.memory.recall.standing import Drawn, drawn, with_facts_first
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import token_estimate
 from treadle.memory.times import moment, seconds
@@ -45,6 +46,15 @@ _DENSE = 80
 
 _LINKED = 60
 """Of the best candidates, those whose thread is followed where it is told between others."""
+
+_DATED = 100
+"""Episodes of a stretch of time, where nothing else is asked for."""
+
+_QUESTION = 1.5
+"""What a question that nobody answered loses: what says something of the same comes first."""
+
+_OUTDATED = 2.5
+"""What an episode loses of which nothing holds any more."""
 
 _BESIDE = 20
 """Of the best candidates of a large namespace, those whose neighbours are candidates too."""
@@ -69,6 +79,14 @@ class _Found:
     cosines: Mapping[int, float]
     fact_cosines: Mapping[int, float]
     graph: Mapping[int, float]
+    drawn: Drawn
+
+    def graph_scores(self) -> dict[tuple[Kind, int], float]:
+        """How near each item is by whom it speaks of; a fact as its sources are."""
+        of_facts = self.drawn.graph(self.graph)
+        return {(Kind.EPISODE, number): score for number, score in self.graph.items()} | {
+            (Kind.FACT, number): score for number, score in of_facts.items()
+        }
 
     def cosine(self, entry: Entry) -> float:
         """How near the vector of an entry is; 0 without one."""
@@ -138,6 +156,9 @@ class Recaller:
         k: int,
     ) -> list[Hit] | Recall:
         """The hits; a Recall without any, which says why."""
+        if not times.bounded:
+            # A fact may have been told within this very moment of the clock.
+            times = replace(times, as_of=max(times.as_of, partition.now))
         found = await self._find(partition, question, vectors, times, kinds)
         if not found.entries:
             return Recall((), "nothing in memory shares a word with the query")
@@ -174,6 +195,9 @@ class Recaller:
         if Kind.EPISODE in kinds:
             related = await graph.related(partition, question, list(chosen[Kind.EPISODE]))
             chosen[Kind.EPISODE].update(dict.fromkeys(related))
+        if question.only_dates and Kind.EPISODE in kinds:
+            dated = await reading.within(partition, question.dates, times, _DATED)
+            chosen[Kind.EPISODE].update(dict.fromkeys(dated))
         read = list[Entry]()
         if Kind.EPISODE in kinds and chosen[Kind.EPISODE]:
             best = list(chosen[Kind.EPISODE])
@@ -195,7 +219,10 @@ class Recaller:
         picked = _with_beside(around, list(chosen.get(Kind.EPISODE, ())), count)
         episodes = [each for each in read if each.number in picked]
         statistics = Statistics(max(count, *frequency.values(), 1), there.mean_length, frequency)
-        return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related)
+        # What somebody asks about another time is not out of date.
+        weighed = [] if question.dates or question.when else [each.number for each in episodes]
+        said = await drawn(partition, weighed, times)
+        return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related, said)
 
 
 def _with_beside(around: Surroundings, candidates: Sequence[int], items: int) -> set[int]:
@@ -215,15 +242,30 @@ def _with_beside(around: Surroundings, candidates: Sequence[int], items: int) ->
 def _rank(
     question: Question, found: _Found, now: float, model: str | None, most: int
 ) -> tuple[list[Ranked], Evidence]:
-    episodes = [each for each in found.entries if each.kind is Kind.EPISODE]
-    facts = [each for each in found.entries if each.kind is Kind.FACT]
-    # Facts stand alone: their numbers are of another table than those of episodes.
     told = Scoring(question, found.around, found.statistics, found.cosines)
+    read = [each for each in found.entries if each.kind is Kind.EPISODE]
+    episodes = [each for each in read if each.number not in told.echoes]
+    facts = [each for each in found.entries if each.kind is Kind.FACT]
+    if not episodes and not facts:
+        return [], Evidence(0.0, 0.0, model)
+    # Facts stand alone: their numbers are of another table than those of episodes.
     held = Scoring(question, Surroundings(facts), found.statistics, found.fact_cosines)
-    rows = told.rows(episodes) + held.rows(facts)
     best = ranked(
-        episodes + facts, rows, found.graph, now, dense=model is not None, most=max(most, _TOP)
+        episodes + facts,
+        told.rows(episodes) + held.rows(facts),
+        found.graph_scores(),
+        {(each.kind, each.number): _less(each, told, found.drawn) for each in episodes},
+        now,
+        dense=model is not None,
+        most=max(most, _TOP),
     )
+    if question.only_dates:
+        dated = [each for each in best if _within_dates(each.entry, question)]
+        if dated:
+            return dated, Evidence(1.0, 1.0, model)
+    best = _speaking_first(best, told, found)
+    if not best:
+        return [], Evidence(0.0, 0.0, model)
     cosines = [found.cosine(each.entry) for each in best]
     covered = max(
         (told if each.entry.kind is Kind.EPISODE else held).evidence(each.entry)
@@ -232,12 +274,35 @@ def _rank(
     evidence = Evidence(covered, max(cosines[:_TOP]), model)
     if clear(evidence):
         nearest = max(cosines)
-        best = [
-            each
-            for each, cosine in zip(best, cosines, strict=True)
-            if speaks_for(each.related or each.entry.actor in told.named, cosine, nearest)
-        ]
-    return best, evidence
+        best = [each for each in best if _speaks(each, told, found, nearest)]
+    return with_facts_first(best, question), evidence
+
+
+def _less(episode: Entry, told: Scoring, drawn: Drawn) -> float:
+    outdated = _OUTDATED if episode.number in drawn.outdated else 0.0
+    return outdated + (_QUESTION if told.demoted(episode) else 0.0)
+
+
+def _within_dates(entry: Entry, question: Question) -> bool:
+    return any(
+        each.start.timestamp() <= entry.time < each.end.timestamp() for each in question.dates
+    )
+
+
+def _speaks(each: Ranked, told: Scoring, found: _Found, nearest: float) -> bool:
+    """Whether anything speaks for an item; what stands around it does in a dialogue only."""
+    entry = each.entry
+    related = each.own or (each.related and told.answers_beside(entry))
+    return speaks_for(related or entry.actor in told.named, found.cosine(entry), nearest)
+
+
+def _speaking_first(best: Sequence[Ranked], told: Scoring, found: _Found) -> list[Ranked]:
+    """What only stands beside or is linked to something that answers follows it, or is nothing."""
+    nearest = max(found.cosine(each.entry) for each in best)
+    first = [each for each in best if _speaks(each, told, found, nearest)]
+    if not first:
+        return []
+    return first + [each for each in best if each not in first]
 
 
 def _check(query: str, k: int, budget_tokens: int | None, kinds: Sequence[Kind]) -> None:

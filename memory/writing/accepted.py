@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from treadle.core.errors import InputError
 from treadle.core.json_value import JsonValue, storable_json
+from treadle.core.taint import Labels
+from treadle.memory.kinds import Origin
 
 MOST_BYTES = 1 << 20
 """Of the text of one episode, in UTF-8."""
@@ -61,6 +63,23 @@ def accepted_metadata(metadata: Mapping[str, JsonValue] | None) -> str:
             "bad_metadata", f"metadata of {len(made):,} bytes; {MOST_METADATA:,} are allowed"
         )
     return made
+
+
+def accepted_origin(origin: str) -> Origin:
+    """`origin` as one of those that there are. Raises InputError (`bad_text`)."""
+    try:
+        return Origin(origin)
+    except ValueError:
+        known = ", ".join(Origin)
+        raise InputError("bad_text", f"an origin of {origin!r}: it is one of {known}") from None
+
+
+def check_labels(taint: Labels) -> None:
+    """Raises InputError (`bad_text`) for what is no set of labels."""
+    if isinstance(taint, str | bytes) or not isinstance(taint, Collection):
+        raise InputError("bad_text", "taint is a set of labels, and not a single text")
+    for label in taint:
+        accepted_name(label, "a label")
 
 
 def _check_characters(text: str, what: str) -> None:

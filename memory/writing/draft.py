@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from treadle.core.errors import InputError
 from treadle.core.json_value import JsonValue, storable_json
 from treadle.core.taint import CLEAN, Labels, listed
 from treadle.memory.kinds import Origin
 from treadle.memory.times import seconds
-from treadle.memory.writing.accepted import accepted_metadata, accepted_name, accepted_text
+from treadle.memory.writing.accepted import (
+    accepted_metadata,
+    accepted_name,
+    accepted_origin,
+    accepted_text,
+    check_labels,
+)
 
 _SPOKEN = (Origin.USER, Origin.ASSISTANT)
 
@@ -59,10 +66,13 @@ class CheckedDraft:
         accepted_name(draft.thread, "the thread")
         if draft.idempotency_key is not None:
             accepted_name(draft.idempotency_key, "the idempotency key")
-        for label in draft.taint:
-            accepted_name(label, "a label")
+            if not draft.idempotency_key:
+                raise InputError("bad_text", "the idempotency key is empty: leave it out instead")
+        if draft.previous is not None:
+            accepted_name(draft.previous, "the id of what came before")
+        check_labels(draft.taint)
         return cls(
-            draft=draft,
+            draft=replace(draft, origin=accepted_origin(draft.origin)),
             occurred_at=seconds(draft.occurred_at),
             metadata=accepted_metadata(draft.metadata),
             taint=storable_json(listed(draft.taint)),

@@ -7,7 +7,6 @@ entries after 32 days.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 
 from treadle.memory import tables
 from treadle.memory.episode import Episode
@@ -16,9 +15,6 @@ from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
 from treadle.memory.writing.echo_keys import Candidate, stored_keys
-
-_FEWEST_NEW_WORDS = 4
-"""What is left beside an echo is kept from here on, unless a person says it: then always."""
 
 
 class EchoGuard:
@@ -66,33 +62,16 @@ async def note_recalled(partition: Partition, hits: Sequence[Hit]) -> None:
             )
 
 
-def new_part(text: str, origin: Origin, found: Sequence[Candidate], known: Collection[str]) -> str:
-    """What of `text` is not an echo: all of it, a part of it, or nothing.
+def is_echo(origin: Origin, found: Sequence[Candidate], known: Collection[str]) -> bool:
+    """Whether a text is made of what was recalled, and of nothing else.
 
-    A person who says what was recalled before says it whole, or hands in what memory gave (two
-    sentences at least); anything else that they say is their own. From others, a text is kept as it
-    is where less than half of it is an echo; otherwise what is new in it, if that says anything.
+    One that says more is kept whole: a part of it would say something else ("It is false: ...").
+    What a person says is an echo only where each sentence is one; others may lead up to it.
     """
-    echoes = [each for each in found if any(key in known for key in each.keys)]
-    if not echoes:
-        return text
-    # "Here is what I remember:" says nothing without what follows.
-    echoes += [
-        each
-        for each, following in pairwise(found)
-        if each not in echoes and following in echoes and text[: each.end].rstrip()[-1:] == ":"
-    ]
-    total = sum(each.words for each in found)
-    echoed = sum(each.words for each in echoes)
-    left = total - echoed
-    if origin is Origin.USER:
-        if left == 0:
-            return ""
-        if len(echoes) < 2 or echoed * 2 < total:
-            return text
-    elif left < _FEWEST_NEW_WORDS:
-        return ""
-    elif echoed * 2 < total:
-        return text
-    pieces = [text[each.start : each.end].strip() for each in found if each not in echoes]
-    return " ".join(piece for piece in pieces if piece)
+    echoes = [any(key in known for key in each.keys) for each in found]
+    if not any(echoes):
+        return False
+    return all(
+        echo or (each.empty and origin is not Origin.USER)
+        for each, echo in zip(found, echoes, strict=True)
+    )

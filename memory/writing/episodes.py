@@ -20,17 +20,18 @@ from treadle.memory.erasure.tombstones import is_erased
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
-from treadle.memory.text import terms
 from treadle.memory.times import moment
+from treadle.memory.writing.accepted import accepted_name
 from treadle.memory.writing.analysis import LONG, analysed
 from treadle.memory.writing.draft import CheckedDraft, Draft
-from treadle.memory.writing.echo import new_part
+from treadle.memory.writing.echo import is_echo
 from treadle.memory.writing.echo_keys import Candidate, candidates
 from treadle.memory.writing.episode_rows import episode_of, episode_rows
 from treadle.memory.writing.liveness import overtaken
 from treadle.memory.writing.lookup import Found, look_up
 from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
+from treadle.memory.writing.said_again import say_again
 from treadle.memory.writing.statement import exact
 
 EXTRACT = "extract"
@@ -90,7 +91,7 @@ class Episodes:
     ) -> Remembered:
         """Keep `text`; the arguments are the fields of `Draft`.
 
-        Of a text that is an echo in part, what is new is kept. An echo whose episode cannot be
+        A text that is an echo in part is kept whole. An echo whose episode cannot be
         given (a fact was recalled) comes with an episode that has no id.
 
         Raises InputError: `empty_text`, `text_too_long`, `bad_text`, `bad_metadata`, `bad_date`,
@@ -133,7 +134,8 @@ class Episodes:
         return await self._store.write(namespace, keep)
 
     async def get(self, episode_id: str, *, namespace: Namespace) -> Episode:
-        """The episode with this id. Raises InputError (`unknown_episode`)."""
+        """The episode with this id. Raises InputError (`unknown_episode`, `bad_text`)."""
+        accepted_name(episode_id, "the id of an episode")
         async with self._store.reading(namespace) as partition:
             found = await _episode_where(partition, _episode.c.uid == episode_id)
         if found is None:
@@ -144,6 +146,7 @@ class Episodes:
         self, thread: str, *, namespace: Namespace, most: int = 100
     ) -> tuple[Episode, ...]:
         """The last episodes of a thread, in the order in which they were remembered."""
+        accepted_name(thread, "the thread")
         async with self._store.reading(namespace) as partition:
             query = episode_rows(partition).where(_episode.c.thread == thread)
             rows = await partition.execute(query.order_by(_episode.c.id.desc()).limit(most))
@@ -174,15 +177,12 @@ class Episodes:
             there = await _episode_where(partition, _episode.c.id == found.same)
             assert there is not None
             return Remembered(there, "duplicate")
-        text = draft.text
-        if found.echoes:
-            known = {key for key, item in found.echoes.items() if item not in gone}
-            text = new_part(draft.text, draft.origin, prepared.sentences, known)
-        if not text:
+        known = {key for key, item in found.echoes.items() if item not in gone}
+        if known and draft.origin is Origin.USER:
+            known &= await _own_words(partition, found, checked)
+        if is_echo(draft.origin, prepared.sentences, known):
             return await self._echo(partition, found, prepared, gone)
-        if text != draft.text:
-            prepared = replace(prepared, fingerprint=fingerprint(text), terms=terms(text))
-        return await _insert(partition, prepared, text, found.before, kept, self._store.new_id())
+        return await _insert(partition, prepared, found.before, kept, self._store.new_id())
 
     async def _echo(
         self,
@@ -206,7 +206,7 @@ class Episodes:
         """Facts that a person states anew hold again, even where they are closed by now."""
         if checked.draft.origin is Origin.USER and EXTRACT in self._tasks:
             at = exact(partition.now) if checked.occurred_at is None else checked.occurred_at
-            await post(partition, [EXTRACT], Kind.EPISODE, [number], {"again_at": at})
+            await say_again(partition, EXTRACT, number, at)
 
 
 async def _prepared(checked: CheckedDraft) -> _Prepared:
@@ -230,6 +230,31 @@ async def _gone(partition: Partition, found: Found, draft: Draft) -> set[tuple[i
     return await overtaken(partition, items, partition.now) if items else set()
 
 
+async def _own_words(partition: Partition, found: Found, checked: CheckedDraft) -> set[str]:
+    """The keys of what the same person said, trusted and in the same thread.
+
+    Whoever states when something was, or says it to somebody else, tells it anew.
+    """
+    draft = checked.draft
+    if checked.occurred_at is not None or draft.taint:
+        return set()
+    numbers = {number for kind, number in found.echoes.values() if kind == Kind.EPISODE}
+    query = partition.rows(_episode, _episode.c.id).where(
+        _episode.c.id.in_(numbers),
+        _episode.c.origin == str(Origin.USER),
+        _episode.c.actor == draft.actor,
+        _episode.c.taint == "[]",
+    )
+    if draft.thread:
+        query = query.where(_episode.c.thread == draft.thread)
+    own = set((await partition.execute(query)).scalars())
+    return {
+        key
+        for key, (kind, number) in found.echoes.items()
+        if kind == Kind.EPISODE and number in own
+    }
+
+
 async def _keyed(partition: Partition, number: int, draft: Draft) -> Episode:
     """The episode that has the key of `draft`, if it was made from the same text."""
     row = (await partition.execute(episode_rows(partition).where(_episode.c.id == number))).one()
@@ -245,7 +270,6 @@ async def _keyed(partition: Partition, number: int, draft: Draft) -> Episode:
 async def _insert(
     partition: Partition,
     prepared: _Prepared,
-    text: str,
     before: tuple[int, str] | None,
     kept: list[_Kept],
     uid: str,
@@ -256,7 +280,7 @@ async def _insert(
     number = await partition.add(
         _episode,
         uid=uid,
-        text=text,
+        text=draft.text,
         actor=draft.actor,
         source=draft.source,
         origin=str(draft.origin),
@@ -268,14 +292,13 @@ async def _insert(
         metadata=checked.metadata,
         terms=" ".join(prepared.terms),
         length=len(prepared.terms),
-        # Of what was told, not of what is new in it: a retry is known by it.
         content_hash=content_hash(draft.text),
         fingerprint=prepared.fingerprint,
         idempotency_key=draft.idempotency_key,
     )
     await lexical_index.index(partition, Kind.EPISODE, number, prepared.terms)
     kept.append(_Kept(number, len(prepared.terms)))
-    made = replace(_unkept(partition, checked), id=uid, text=text, previous=before and before[1])
+    made = replace(_unkept(partition, checked), id=uid, previous=before and before[1])
     return Remembered(made, "new")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,13 +16,13 @@ from treadle.memory.kinds import Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
 from treadle.memory.times import seconds
+from treadle.memory.writing.accepted import accepted_name
 from treadle.memory.writing.entities import known_as
 from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
-from treadle.memory.writing.normal_form import name_key
 from treadle.memory.writing.predicates import predicate_key
 from treadle.memory.writing.statement import CheckedStatement, Statement, exact
-from treadle.memory.writing.taking_back import take_back
+from treadle.memory.writing.taking_back import take_back_all
 
 _fact = tables.fact
 
@@ -119,14 +118,24 @@ class Facts:
         namespace: Namespace,
         at: When = None,
     ) -> tuple[Fact, ...]:
-        """State that something no longer holds from `at` (now) on; the facts as they are closed."""
-        key = None if object is None else name_key(object)
+        """State that something no longer holds from `at` (now) on; the facts as they are closed.
+
+        What began at that moment is taken back. Of an object of which nothing is known it is taken
+        down that it held for an unknown time until then.
+        """
+        accepted_name(subject, "the subject")
+        said = None
+        if object is not None:
+            said = CheckedStatement.of(Statement(subject, predicate, object))
+        key = None if said is None else said.object_key
         time = seconds(at)
 
         async def end(partition: Partition) -> tuple[Fact, ...]:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             moment = exact(partition.now) if time is None else time
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
+            if not closed and said is not None:
+                closed = await ledger.end_unheard(said, moment)
             query = fact_rows(partition).where(_fact.c.id.in_(closed)).order_by(_fact.c.id)
             return await facts_of(partition, (await partition.execute(query)).all())
 
@@ -138,20 +147,25 @@ class Facts:
         What it had put an end to holds again, as far as nothing else is known of that time.
         A fact that was closed since it was read is found by its old id, too.
 
-        Raises InputError (`unknown_fact`).
+        Raises InputError (`unknown_fact`, `bad_text`).
         """
+        accepted_name(fact_id, "the id of a fact")
 
         async def retract(partition: Partition) -> Fact:
-            chain = await _chain(partition, fact_id)
+            query = partition.rows(_fact).where(_fact.c.uid == fact_id)
+            row = (await partition.execute(query)).first()
+            if row is None:
+                raise _unknown(fact_id)
             ledger = Ledger(partition, self._store.new_id, self._tasks)
-            await take_back(partition, ledger, chain)
-            found = await partition.execute(fact_rows(partition).where(_fact.c.id == chain[-1].id))
+            rows = await take_back_all(partition, ledger, row)
+            found = await partition.execute(fact_rows(partition).where(_fact.c.id == rows[-1].id))
             return (await facts_of(partition, found.all()))[0]
 
         return await self._store.write(namespace, retract)
 
     async def get(self, fact_id: str, *, namespace: Namespace) -> Fact:
         """The fact with this id, retired or not. Raises InputError (`unknown_fact`)."""
+        accepted_name(fact_id, "the id of a fact")
         async with self._store.reading(namespace) as partition:
             found = await partition.execute(fact_rows(partition).where(_fact.c.uid == fact_id))
             facts = await facts_of(partition, found.all())
@@ -169,6 +183,8 @@ class Facts:
         known_at: When = None,
     ) -> tuple[Fact, ...]:
         """What holds in the world at `as_of` (now), as the store knew it at `known_at` (now)."""
+        if subject is not None:
+            accepted_name(subject, "the subject")
         time = seconds(as_of)
         async with self._store.reading(namespace) as partition:
             at = await _latest(partition) if time is None else time
@@ -187,6 +203,8 @@ class Facts:
         known_at: When = None,
     ) -> tuple[Fact, ...]:
         """All that held at any time, closed facts included, in the order of when it began."""
+        if subject is not None:
+            accepted_name(subject, "the subject")
         async with self._store.reading(namespace) as partition:
             query = fact_rows(partition).where(_believed(seconds(known_at)))
             return await _answer(partition, query, subject, predicate)
@@ -220,31 +238,6 @@ def _believed(known_at: float | None) -> sa.ColumnElement[bool]:
     return (_fact.c.recorded_at <= known_at) & (
         _fact.c.retired_at.is_(None) | (_fact.c.retired_at > known_at)
     )
-
-
-async def _chain(partition: Partition, fact_id: str) -> list[sa.Row[Any]]:
-    """The row of a fact, and those that have taken its place and say the same, in order."""
-    found = (await partition.execute(partition.rows(_fact).where(_fact.c.uid == fact_id))).first()
-    if found is None:
-        raise _unknown(fact_id)
-    chain = [found]
-    while chain[-1].retired_at is not None:
-        later = (
-            await partition.execute(
-                partition.rows(_fact)
-                .where(
-                    _fact.c.supersedes_id == chain[-1].id,
-                    _fact.c.object_key == chain[-1].object_key,
-                    _fact.c.terms != "",
-                )
-                .order_by(_fact.c.id)
-                .limit(1)
-            )
-        ).first()
-        if later is None:
-            break
-        chain.append(later)
-    return chain
 
 
 def _unknown(fact_id: str) -> InputError:

@@ -3,7 +3,7 @@
 A row is never changed but for being retired: what is closed or split is retired, and what is left
 of it recorded anew. So what the store believed at any time (`known_at`) can be read back exactly.
 A statement that carries taint closes only what carries taint: nothing that was read somewhere
-overrules what a trusted source said.
+overrules what a trusted source said, nor says when that ends. A trusted one cuts both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -80,13 +80,14 @@ class Ledger:
         if known_well is not None:
             # Nothing untrusted counts for or against what is trusted.
             return Entry(known_well, "duplicate")
-        if tainted:
-            live = [row for row in live if row.taint != "[]"]
+        others = [] if tainted else [row for row in live if row.taint != "[]"]
+        # A trusted statement goes among the trusted ones, whatever else was read somewhere.
+        live = [row for row in live if (row.taint != "[]") == tainted]
         there = [Held(row.id, (row.object_key, row.taint != "[]"), *span(row)) for row in live]
         said = [
             Stated((row.object_key, row.taint != "[]"), span(row)[0])
             for row in rows
-            if _is_repetition(row)
+            if _is_repetition(row) and (row.taint != "[]") == tainted
         ]
         key = (checked.object_key, tainted)
         known = {each.start for each in said if each.key == key}
@@ -101,6 +102,8 @@ class Ledger:
                 inside = [start] if start > span(held)[0] else []
                 await self._repeat(held, inside, known)
             return Entry(number, "duplicate")
+        placed = _cutting(placed, others)
+        assert placed.start is not None
         by_number = {row.id: row for row in rows}
         revived = [
             row for row in rows if row.object_key == checked.object_key and not _is_repetition(row)
@@ -121,9 +124,19 @@ class Ledger:
         return Entry(number, outcome, tuple(by_number[each].uid for each in placed.cut))
 
     async def end(
-        self, subject: str, predicate: str, object_key: str | None, at: float
+        self,
+        subject: str,
+        predicate: str,
+        object_key: str | None,
+        at: float,
+        *,
+        tainted: bool = False,
     ) -> tuple[int, ...]:
-        """Close what held at `at`; the numbers of the closed rows that take its place."""
+        """Close what held at `at`; the numbers of the closed rows that take its place.
+
+        What began at that moment is taken back: it never held. tainted: whether an untrusted source
+        says so, which closes only what is untrusted.
+        """
         subjects = await known_as(self._partition, subject)
         if not subjects:
             return ()
@@ -134,16 +147,35 @@ class Ledger:
         )
         if object_key is not None:
             query = query.where(_fact.c.object_key == object_key)
+        if tainted:
+            query = query.where(_fact.c.taint != "[]")
         closed: list[int] = []
         for row in (await self._partition.execute(query)).all():
             start, end = span(row)
-            if start < at < end:
-                closed.append(await self._remainder(row, start, at))
+            if start <= at < end:
+                closed.append(await self._remainder(row, start, at) if start < at else row.id)
                 again = await self._next_repetition(row, at)
                 if again is not None and again < end:
                     await self._remainder(row, again, end)
                 await self._retire([row.id])
         return tuple(closed)
+
+    async def end_unheard(self, checked: CheckedStatement, at: float) -> tuple[int, ...]:
+        """Take down that something held until `at`, if nothing is known of it: the end came first.
+
+        The number of the row, if there is one.
+        """
+        subjects = await known_as(self._partition, checked.subject)
+        known = self._partition.rows(_fact, _fact.c.id).where(
+            _fact.c.subject_id.in_(subjects),
+            _fact.c.predicate == checked.predicate,
+            _fact.c.object_key == checked.object_key,
+            _fact.c.retired_at.is_(None),
+        )
+        if subjects and (await self._partition.execute(known.limit(1))).first() is not None:
+            return ()
+        entry = await self.enter(replace(checked, start=-math.inf, end=at))
+        return (entry.number,) if entry.outcome != "duplicate" else ()
 
     # ---- within --------------------------------------------------------------------------------
 
@@ -322,6 +354,22 @@ def span(row: sa.Row[Any]) -> tuple[float, float]:
     """When a row holds: from and up to, infinite where it is open."""
     start = -math.inf if row.valid_from is None else row.valid_from
     return start, math.inf if row.valid_to is None else row.valid_to
+
+
+def _cutting(placed: Placement, others: Sequence[sa.Row[Any]]) -> Placement:
+    """`placed`, with what it takes of untrusted rows: they give way, and bound nothing."""
+    assert placed.start is not None
+    assert placed.end is not None
+    cut, remains = list(placed.cut), list(placed.remains)
+    for row in others:
+        begun, ended = span(row)
+        if begun < placed.end and placed.start < ended:
+            cut.append(row.id)
+            if begun < placed.start:
+                remains.append((row.id, begun, placed.start))
+            if placed.end < ended:
+                remains.append((row.id, placed.end, ended))
+    return replace(placed, cut=tuple(cut), remains=tuple(remains))
 
 
 def _is_repetition(row: sa.Row[Any]) -> bool:

@@ -7,13 +7,35 @@ import unicodedata
 from collections.abc import Sequence
 from hashlib import blake2b
 
-# A word; a sign before a number; any other sign that carries meaning, such as "?", "%" or a smiley.
+# A word; a sign before a number or an option; any other sign that carries meaning, such as "?",
+# "%", "<", the "#" of "C#" or a smiley.
 # Each alternative is linear: nothing in it can match the same text in two ways.
 _WORD = re.compile(
-    r"[^\W_]+(?:(?:(?<=\d)[.,:/](?=\d)|(?<=[^\W\d_])['’](?=[^\W\d_]))[^\W_]+)*"
-    r"|(?<!\w)-(?=[\d.])"
-    r"|[^\w\s.,;:!\"'“”‘’„()\[\]{}\-–—…*_`~|<>/\\•#]"
+    r"[^\W_]+(?:(?:(?<=\d)[.,:/-](?=\d)|(?<=[^\W\d_])['’.](?=[^\W\d_]))[^\W_]+)*"
+    r"|(?<![\w-])-(?=[\w.])"
+    r"|(?<=\w)_(?=\w)|\*(?=\d)|(?<=[\d ])\*(?=[\d ])"
+    r"|[^\w\s.,;:!\"'“”‘’„()\[\]{}\-–—…*_`•]"
 )
+_WIDTHS = ("<wide>", "<narrow>", "<compat>", "<noBreak>")
+_MARKED = ("LATIN", "GREEK", "CYRILLIC")
+_NEGATIONS = frozenset(
+    ("not", "no", "never", "none", "nor", "neither", "nobody", "nothing", "without", "hardly")
+)
+_SECRETS = frozenset(
+    (
+        "password",
+        "passwort",
+        "passphrase",
+        "passcode",
+        "code",
+        "key",
+        "token",
+        "secret",
+        "pin",
+        "id",
+    )
+)
+_NO_TITLES = frozenset(("who", "which", "them", "us", "it", "the", "a", "an"))
 
 _FILLERS = frozenset(
     [
@@ -66,8 +88,9 @@ _ENDINGS = {"'m": "am", "'re": "are", "'ve": "have", "'ll": "will"}
 _PERSONS = {
     **dict.fromkeys(("i", "me", "you", "he", "she", "him", "they", "them", "user"), "@"),
     **dict.fromkeys(("my", "your", "his", "her", "their", "mine", "yours"), "@s"),
-    **dict.fromkeys(("am", "are", "is", "was", "were"), "be"),
-    **dict.fromkeys(("have", "has", "had"), "have"),
+    **dict.fromkeys(("am", "are", "is"), "be"),
+    **dict.fromkeys(("was", "were"), "was"),
+    **dict.fromkeys(("have", "has"), "have"),
 }
 
 
@@ -76,33 +99,66 @@ def content_hash(text: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def words(text: str) -> list[str]:
-    """The words of `text` in order: NFKC, without case, contractions written out."""
-    found: list[str] = []
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text)):
-        found += _written_out(match.group().casefold().replace("’", "'"))
-    return found
-
-
 def near_words(text: str) -> list[str]:
     """The words of `text` without those that change nothing; never empty.
 
     Two texts with the same ones say the same: numbers, names and negations are all among them.
+    Beside a negation no word goes ("not just tea"), and after "password" no capital.
     """
     found: list[str] = []
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text)):
+    exactly = False
+    for match in _WORD.finditer(_one_width(text)):
         raw = match.group()
         # "vitamin A" has a capital where an article has none.
         if raw in _ARTICLES or (not found and raw.casefold() in _ARTICLES):
             continue
-        found += _written_out(raw.casefold().replace("’", "'"))
-    kept = [word for word in found if word not in _FILLERS]
+        found += _written_out((raw if exactly else raw.casefold()).replace("’", "'"))
+        exactly = exactly or raw.casefold() in _SECRETS
+    kept = found
+    if not _NEGATIONS.intersection(found):
+        kept = [word for word in found if word not in _FILLERS]
     return kept or found or [" ".join(text.casefold().split())]
 
 
+def _one_width(text: str) -> str:
+    """`text` composed, and in letters of one width; a raised 5 stays another sign than a 5."""
+    if text.isascii():
+        return text
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(
+        unicodedata.normalize("NFKC", each)
+        if unicodedata.decomposition(each).startswith(_WIDTHS)
+        else each
+        for each in composed
+    )
+
+
+def _without_marks(text: str) -> str:
+    """`text` without accents where they are spelling: in Japanese they make another letter."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marked = False
+    for each in unicodedata.normalize("NFD", text):
+        if not unicodedata.combining(each):
+            marked = unicodedata.name(each, "").startswith(_MARKED)
+        elif marked:
+            continue
+        kept.append(each)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
 def fingerprint(text: str) -> str:
-    """Equal for texts that say the same in nearly the same words."""
-    return fingerprint_of(near_words(text))
+    """Equal for texts that are one but for white space, the last full stop and the first capital.
+
+    Nothing else is folded: of two texts that differ in more, the second would be lost.
+    """
+    plain = " ".join(unicodedata.normalize("NFC", text).split())
+    plain = re.sub(r"(?<=[^\W\d_])[.!]$", "", plain.removesuffix("."))
+    first, _, rest = plain.partition(" ")
+    if rest and (first[1:].islower() or len(first) == 1):
+        plain = f"{first.casefold()} {rest}"
+    return fingerprint_of([plain])
 
 
 def fingerprint_of(found: Sequence[str]) -> str:
@@ -120,16 +176,28 @@ def without_person(found: Sequence[str]) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """What is equal for the ways of writing one name: `Zürich`, `ZURICH`, `Dr. Zurich's`."""
-    plain = "".join(
-        character
-        for character in unicodedata.normalize("NFKD", name)
-        if not unicodedata.combining(character)
-    )
-    found = near_words(plain.replace("-", " "))
+    """What is equal for the ways of writing one name: `Zürich`, `ZURICH`, `Dr. Zurich's`.
+
+    Signs stay (`C#` is not `C`), and so do capitals beside digits.
+    """
+    plain = _without_marks(_one_width(name)).replace("’", "'")
+    plain = re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", plain)
+    found = [
+        word if any(each.isdigit() for each in word) else word.casefold()
+        for word in (match.group() for match in _WORD.finditer(plain))
+    ]
+    while len(found) > 1 and found[0] in ("the", "a", "an") and found[1] not in _NO_TITLES:
+        found = found[1:]
     if found and found[-1].endswith("'s"):
         found = [*found[:-1], found[-1][:-2]]
-    return " ".join(found)[:500]
+    return (" ".join(found) or " ".join(name.casefold().split()))[:500]
+
+
+def object_key(predicate: str, obj: str) -> str:
+    """`name_key` of the object of a fact; of a secret or a code, as it is written."""
+    if _SECRETS.intersection(predicate.split("_")):
+        return " ".join(obj.split())[:500]
+    return name_key(obj)
 
 
 def _written_out(word: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from treadle.core.errors import InputError
@@ -12,8 +12,13 @@ from treadle.core.taint import CLEAN, Labels
 from treadle.memory.fact import Cardinality
 from treadle.memory.kinds import Origin
 from treadle.memory.times import moment, seconds
-from treadle.memory.writing.accepted import MOST_OBJECT, accepted_name
-from treadle.memory.writing.normal_form import name_key
+from treadle.memory.writing.accepted import (
+    MOST_OBJECT,
+    accepted_name,
+    accepted_origin,
+    check_labels,
+)
+from treadle.memory.writing.normal_form import object_key
 from treadle.memory.writing.predicates import cardinality_of, predicate_key
 
 
@@ -69,14 +74,15 @@ class CheckedStatement:
             raise InputError(
                 "bad_fact", f"a cardinality of {statement.cardinality!r}: it is one or many"
             )
-        for label in statement.taint:
-            accepted_name(label, "a label")
+        check_labels(statement.taint)
+        for source in statement.sources:
+            accepted_name(source, "the id of a source")
         return cls(
-            statement=statement,
+            statement=replace(statement, origin=accepted_origin(statement.origin)),
             subject=subject,
             predicate=predicate,
             object=obj,
-            object_key=name_key(obj),
+            object_key=object_key(predicate, obj),
             cardinality=statement.cardinality or cardinality_of(predicate),
             start=-math.inf if start is None and end is not None else start,
             end=math.inf if end is None else end,

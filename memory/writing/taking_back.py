@@ -19,11 +19,63 @@ from treadle.memory.writing.statement import CheckedStatement, Statement
 _fact = tables.fact
 
 
-async def take_back(partition: Partition, ledger: Ledger, chain: Sequence[sa.Row[Any]]) -> None:
-    """Retire the last row of `chain`: all that a fact has been, the oldest first."""
-    wrong = chain[-1]
-    if wrong.retired_at is not None:
-        return
+async def take_back_all(
+    partition: Partition, ledger: Ledger, row: sa.Row[Any]
+) -> Sequence[sa.Row[Any]]:
+    """Take back a fact with all that it has become since; the rows that were, the oldest first.
+
+    Where something came in between, a fact has two successors: it was wrong in both its halves.
+    """
+    rows = [row]
+    for each in rows:
+        if each.retired_at is not None:
+            rows += await _successors(partition, each)
+    rows = list({each.id: each for each in rows}.values())
+    for each in rows:
+        if each.retired_at is None:
+            await take_back(partition, ledger, rows, each)
+    return rows
+
+
+async def deny(
+    partition: Partition, ledger: Ledger, subject_ids: Sequence[int], predicate: str, key: str
+) -> None:
+    """Take back all trusted facts that say what somebody says was never so."""
+    query = partition.rows(_fact).where(
+        _fact.c.subject_id.in_(subject_ids),
+        _fact.c.predicate == predicate,
+        _fact.c.object_key == key,
+        _fact.c.retired_at.is_(None),
+        _fact.c.taint == "[]",
+    )
+    for wrong in (await partition.execute(query)).all():
+        rows = [wrong]
+        while rows[-1].supersedes_id is not None:
+            before = await partition.execute(
+                partition.rows(_fact).where(
+                    _fact.c.id == rows[-1].supersedes_id, _fact.c.object_key == key
+                )
+            )
+            row = before.first()
+            if row is None:
+                break
+            rows.append(row)
+        await take_back(partition, ledger, rows, wrong)
+
+
+async def _successors(partition: Partition, row: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
+    query = partition.rows(_fact).where(
+        _fact.c.supersedes_id == row.id,
+        _fact.c.object_key == row.object_key,
+        _fact.c.terms != "",
+    )
+    return (await partition.execute(query.order_by(_fact.c.id))).all()
+
+
+async def take_back(
+    partition: Partition, ledger: Ledger, rows: Sequence[sa.Row[Any]], wrong: sa.Row[Any]
+) -> None:
+    """Retire the row `wrong`. rows: all that its fact has been."""
     await partition.execute(
         partition.update(_fact).where(_fact.c.id == wrong.id).values(retired_at=partition.now)
     )
@@ -31,12 +83,12 @@ async def take_back(partition: Partition, ledger: Ledger, chain: Sequence[sa.Row
     query = fact_rows(partition).where(
         *about,
         # What is retired in the transaction in which a fact is recorded gives way to it.
-        _fact.c.retired_at.in_([row.recorded_at for row in chain]),
+        _fact.c.retired_at.in_([row.recorded_at for row in rows]),
         _fact.c.recorded_at < _fact.c.retired_at,
         _fact.c.object_key != wrong.object_key,
     )
-    rows = (await partition.execute(query.order_by(_fact.c.id))).all()
-    for row, fact in zip(rows, await facts_of(partition, rows), strict=True):
+    gone = (await partition.execute(query.order_by(_fact.c.id))).all()
+    for row, fact in zip(gone, await facts_of(partition, gone), strict=True):
         live = await partition.execute(
             partition.rows(_fact).where(*about, _fact.c.retired_at.is_(None))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from treadle.core.clock import Clock, SystemClock
@@ -119,9 +120,11 @@ class Worker:
         except LeaseTakenOver:
             return False
         except asyncio.CancelledError:
-            # Else nobody could go on with it until the lease has run out.
-            async with asyncio.timeout(_RELEASE_SECONDS):
-                await self._outbox.release(lease)
+            # Else nobody could go on with it until the lease has run out, as it does where the
+            # database does not answer in time.
+            with suppress(TimeoutError, RunError):
+                async with asyncio.timeout(_RELEASE_SECONDS):
+                    await self._outbox.release(lease)
             raise
         except TimeoutError:
             late = RunError("errand_timeout", f"{lease.task} took over {handler.seconds:g} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from treadle.memory.writing.extraction.assertion import asserted
 from treadle.memory.writing.extraction.dates import stated_start
 from treadle.memory.writing.extraction.found import Claim, How
 from treadle.memory.writing.extraction.mentions import NAME, trimmed
@@ -116,11 +117,24 @@ _STOPPED_AS = {
     "my job at": "works_at", "working at": "works_at", "working for": "works_at",
     "living in": "lives_in", "playing": "plays", "playing the": "plays",
 }  # fmt: skip
-_CORRECTION = re.compile(
-    r"^(?:no|sorry|oops|wait|correction)\b[,:. -]{0,3}(?:sorry, |I meant |actually,? )?"
-    r"(?:(?:it's|it is|that's|it was)(?: actually| really)? |I meant )(?P<object>[^\n]{1,80})",
+_NEVER = re.compile(
+    rf"{_FIRST} (?P<had>have |'ve )?never (?:actually |really )?(?:{_VERB})\b{_REST}",
     re.IGNORECASE,
 )
+# Only what says that it corrects: "No, it's raining" is small talk.
+_CORRECTION = re.compile(
+    r"^(?:(?:no|sorry|oops|wait|correction)\b[,:. -]{0,3})?(?:sorry, )?"
+    r"(?:I meant |(?:it's|it is|that's|it was) (?:actually|really) |"
+    r"actually,? (?:it's|it is|that's|it was) )(?P<object>[^\n]{1,80})",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"^(?:(?:no|sorry|oops|wait|correction)\b[,:. -]{0,3})?(?:it's|it is|it was|I meant) "
+    r"(?:not (?P<wrong>[^\n,]{1,80}?),? but (?P<object>[^\n]{1,80})"
+    r"|(?P<right>[^\n,]{1,80}), not (?P<before>[^\n]{1,80}))",
+    re.IGNORECASE,
+)
+_NOT = re.compile(r"^(?:not|never|no|n't|no longer|nothing|nobody|neither)\b ?", re.IGNORECASE)
 
 _NOW_AND_AFTER = re.compile(
     r"(?:[,;.!]|\bbut\b|\bbecause\b|\band (?:I|my|now)\b|\bsince\b|\bfor \d|\bfor the past\b|"
@@ -134,30 +148,13 @@ _NOW_AND_AFTER = re.compile(
 _SEVERAL = frozenset(("likes", "dislikes", "speaks", "allergic_to", "plays"))
 _AND = re.compile(r",? and | or |, ")
 _ARTICLE = re.compile(r"^(?:an?|the|to be|that) ", re.IGNORECASE)
-_DOUBT = frozenset(
-    [
-        "if",
-        "whether",
-        "wish",
-        "hope",
-        "would",
-        "could",
-        "should",
-        "did",
-        "do",
-        "does",
-        "unless",
-        "suppose",
-        "pretend",
-    ]
-)
 _MOST_OBJECT = 80
 
 
 def claims(sentence: str, speaker: str, spoken_at: float) -> list[Claim]:
     """What `sentence` says, as claims. speaker: who "I" is; empty where nobody knows."""
     plain = sentence.replace("’", "'")
-    if plain.endswith("?"):
+    if "?" in plain[-3:]:
         return []
     start = stated_start(plain, spoken_at)
     lasting = " since " in plain or " for " in plain
@@ -169,37 +166,71 @@ def claims(sentence: str, speaker: str, spoken_at: float) -> list[Claim]:
 
 
 def _of_speaker(plain: str, speaker: str, start: float | None, lasting: bool) -> Iterator[Claim]:
-    if match := _CORRECTION.match(plain):
+    if match := _INSTEAD.match(plain):
+        wrong = _object(match["wrong"] or match["before"], "")[:1]
+        for right in _object(match["object"] or match["right"], "")[:1]:
+            if wrong:
+                yield Claim(speaker, "", right, "corrects", instead_of=wrong[0])
+    elif match := _CORRECTION.match(plain):
         for right in _object(match["object"], "")[:1]:
             yield Claim(speaker, "", right, "corrects")
     for match in _said(_USED_TO, plain):
         for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
             yield Claim(speaker, predicate, obj, "once")
-    ends = [*_said(_NO_MORE, plain)]
-    if re.search(r"\bany ?more\b", plain, re.IGNORECASE):
-        ends += _said(_NOT_ANY_MORE, plain)
-    for match in ends:
-        for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
-            yield Claim(speaker, predicate, obj, "ended", start)
+    yield from _denied(plain, speaker, start)
     for match in _said(_STOPPED, plain):
         kind = (match["job"] or "").strip().casefold()
         for obj in _object(match["rest"], "does"):
-            yield Claim(speaker, _STOPPED_AS.get(kind, "does"), obj, "ended", start)
+            yield Claim(speaker, _STOPPED_AS.get(kind, "does"), obj, "stopped", start)
             if not kind:
-                yield Claim(speaker, "works_at", obj, "ended", start)
+                yield Claim(speaker, "works_at", obj, "stopped", start)
     for match in _said(_SPEAKER, plain):
         yield from _held(match, speaker, _predicate(match), start, lasting)
     for match in _said(_POSSESSED, plain):
         predicate = _predicate(match)
         if predicate == "favourite_":
             predicate += match["what"].strip().casefold().replace(" ", "_")
+        if negation := _NOT.match(match["rest"]):
+            for obj in _object(match["rest"][negation.end() :], predicate):
+                yield Claim(speaker, predicate, obj, "denied", start)
+            continue
         yield from _held(match, speaker, predicate, None, lasting)
-    if (match := _CALL_ME.search(plain)) and (name := trimmed(match["name"])):
+    match = _CALL_ME.search(plain)
+    if match and asserted(plain, match.start()) and (name := trimmed(match["name"])):
         yield Claim(speaker, "nickname", name)
+
+
+def _denied(plain: str, speaker: str, start: float | None) -> Iterator[Claim]:
+    """What the speaker says is not so: any more, now, or ever."""
+    for match in _said(_NO_MORE, plain):
+        for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
+            yield Claim(speaker, predicate, obj, "ended", start)
+    any_more = re.search(r"\bany ?more\b", plain, re.IGNORECASE) is not None
+    for match in _said(_NOT_ANY_MORE, plain):
+        predicate = _lasting_predicate(match)
+        for obj in _object(match["rest"], predicate):
+            if any_more:
+                yield Claim(speaker, predicate, obj, "ended", start)
+            elif _whole(match["rest"], obj):
+                yield Claim(speaker, predicate, obj, "denied", start)
+    for match in _said(_NEVER, plain):
+        ever = match["had"] or _predicate(match) == "lived_in"
+        for obj in _object(match["rest"], predicate := _lasting_predicate(match)):
+            if _whole(match["rest"], obj):
+                yield Claim(speaker, predicate, obj, "never" if ever else "denied", start)
+
+
+def _whole(rest: str, obj: str) -> bool:
+    """Whether nothing else follows: "I don't live in Paris alone" denies no place."""
+    plain = _ARTICLE.sub("", rest.strip(" \t.,;:!\"“”'()"))
+    plain = re.sub(r",? (?:now|at the moment|currently|at all|actually)$", "", plain)
+    return plain.casefold() == obj.casefold()
 
 
 def _of_others(plain: str, speaker: str, start: float | None) -> Iterator[Claim]:
     for match in _KIN_OF_OTHER.finditer(plain):
+        if not asserted(plain, match.start()):
+            continue
         name, other = trimmed(match["name"]), match["of"]
         if name and other.endswith("'s"):
             yield Claim(name, f"{match['kin'].casefold()}_of", trimmed(other))
@@ -210,7 +241,8 @@ def _of_others(plain: str, speaker: str, start: float | None) -> Iterator[Claim]
     if not speaker:
         return
     for match in _KIN_OF_SPEAKER.finditer(plain):
-        if name := trimmed(match["name"]):
+        name = trimmed(match["name"])
+        if name and asserted(plain, match.start()):
             yield Claim(name, f"{match['kin'].casefold()}_of", speaker)
     for match in _said(_KIN_DOES, plain):
         subject = f"{speaker}'s {match['kin'].casefold()}"
@@ -255,10 +287,7 @@ def _said(pattern: re.Pattern[str], plain: str) -> Iterator[re.Match[str]]:
         match = pattern.search(plain, position)
         if match is None:
             return
-        before = plain[: match.start()]
-        words = before.split()[-2:]
-        quoted = before.count('"') % 2 == 1 or before.count("“") != before.count("”")
-        if not quoted and not _DOUBT.intersection(word.strip(",").casefold() for word in words):
+        if asserted(plain, match.start(), match["rest"]):
             yield match
         # What follows may state something else: "I like tea and I live in Rome".
         position = match.start("rest")
@@ -282,6 +311,11 @@ def _object(rest: str, predicate: str) -> list[str]:
     kept = []
     for part in parts:
         plain = _ARTICLE.sub("", part.strip(" \t.,;:!\"“”'()"))
-        if plain and len(plain) <= _MOST_OBJECT and len(plain.split()) <= 8:
+        if (
+            plain
+            and not _NOT.match(plain)
+            and len(plain) <= _MOST_OBJECT
+            and len(plain.split()) <= 8
+        ):
             kept.append(plain)
     return kept[:8]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["holds", "ended", "once", "corrects"]
+How = Literal["holds", "ended", "stopped", "denied", "never", "once", "corrects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,10 @@ class Mentioned:
 class Claim:
     """What a sentence says of somebody.
 
-    how: `holds`; `ended` for what no longer holds; `once` for what held some time before;
-        `corrects` where only the right object is said, of what was spoken of before.
+    how: `holds`; `ended` for what no longer holds; `stopped` for what may be meant to have ended;
+        `denied` for what does not hold now; `never` for what never did; `once` for what held some
+        time before; `corrects` where only the right object is said, of what was spoken of before.
+    instead_of: what is wrong, where a correction says so.
     start: since when, epoch seconds; None where the sentence does not say.
     lasting: whether it is said to hold still, at the time of speaking.
     """
@@ -32,6 +34,7 @@ class Claim:
     how: How = "holds"
     start: float | None = None
     lasting: bool = False
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,13 +117,14 @@ async def open_memory(
 
 
 def purges_of(database: Database, namespace: Namespace) -> tuple[Purge, ...]:
-    """What else holds texts of this user: runs with their outputs, conversations, typed lines.
+    """What else holds texts of this user: runs with their outputs, conversations, typed lines,
+    copies that are kept to undo calls.
 
     They belong to the user of this machine: where another tenant forgets they are left alone.
     """
     if namespace.tenant != DEFAULT_TENANT:
         return ()
-    from treadle.cli.memory_purges import HistoryPurge
+    from treadle.cli.memory_purges import HistoryPurge, KeptPurge
     from treadle.executor.journal.erasure import JournalErasure
     from treadle.memory.erasure.checkpoints import CheckpointErasure
 
@@ -132,4 +133,5 @@ def purges_of(database: Database, namespace: Namespace) -> tuple[Purge, ...]:
         JournalErasure(database, folder / "artifacts"),
         CheckpointErasure(database, namespace.tenant),
         HistoryPurge(folder / "history"),
+        KeptPurge(folder / "kept"),
     )

@@ -1,16 +1,17 @@
-"""What forgetting does to the lines that were typed at the chat's prompt."""
+"""What forgetting does to the files of a user: typed lines, and what is kept to undo calls."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from treadle.core.database import DatabaseUrl
 from treadle.core.errors import RunError
 from treadle.core.threads import run_in_thread
-from treadle.memory.erasure.sought import Sought
+from treadle.memory.erasure.sought import Sought, stored_strings
 
 
 class HistoryPurge:
@@ -35,6 +36,47 @@ class HistoryPurge:
             reason = error.strerror or str(error)
             raise RunError("history_unwritable", f"{self._path}: {reason}") from error
         return {"typed line": gone} if gone else {}
+
+
+class KeptPurge:
+    """Deletes copies of files, and records of calls, in which something sought stands.
+
+    They are kept so that a call can be taken back: one whose copy is gone no longer can, and says
+    so (`copy_gone`).
+
+    folder: `kept` in the user's state folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def url(self) -> DatabaseUrl | None:
+        """None: it is no database."""
+        return None
+
+    async def purge(self, sought: Sought) -> Mapping[str, int]:
+        """How many copies and records are gone. Raises RunError (`copies_unwritable`)."""
+        try:
+            return await run_in_thread(lambda: dict(+_deleted(self._folder, sought)))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunError("copies_unwritable", f"{self._folder}: {reason}") from error
+
+
+def _deleted(folder: Path, sought: Sought) -> Counter[str]:
+    done: Counter[str] = Counter()
+    for name, kind in (("copies", "kept copy"), ("calls", "record of a call")):
+        place = folder / name
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            try:
+                content = path.read_bytes().decode("utf-8", "replace")
+            except FileNotFoundError:
+                continue  # it has grown too old meanwhile
+            if sought.found_in(content) or sought.found_in_any(stored_strings(content)):
+                path.unlink(missing_ok=True)
+                done[kind] += 1
+    return done
 
 
 def _purged(path: Path, sought: Sought) -> int:

@@ -21,6 +21,7 @@ from treadle.memory.erasure.eraser import Eraser
 from treadle.memory.erasure.sought import Sought
 from treadle.memory.erasure.tombstones import is_erased
 from treadle.memory.kinds import Kind
+from treadle.memory.memory import Memory
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Store
 
@@ -391,3 +392,58 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_call(
     for form in forms(CANARY):
         assert form not in raw(store)
     assert await eraser.finish() is None
+
+
+async def test_what_the_ledger_keeps_of_repetitions_goes_with_the_last_episode(
+    store: Store,
+) -> None:
+    memory = Memory(store.database, namespace=HOME)
+    for text, when in (
+        ("Carol lives in Rome", "2020-01-01"),
+        ("Carol still lives in Rome", "2022-01-01"),
+    ):
+        await memory.remember(text, actor="user", occurred_at=when)
+    await memory.work()
+    async with store.reading(HOME) as partition:
+        uids = list(
+            (await partition.execute(partition.rows(tables.episode, tables.episode.c.uid)))
+            .scalars()
+            .all()
+        )
+        facts = (await partition.execute(partition.rows(tables.fact, tables.fact.c.id))).all()
+    assert len(facts) > 1  # one, and its repetition
+    receipt = await memory.forget(episodes=uids)
+    assert receipt.proved
+    assert (await left(store))["fact"] == []
+    assert b"Carol lives in Rome" not in raw(store)
+
+
+async def test_an_alias_that_is_untrusted_or_taken_back_erases_nobody_else(store: Store) -> None:
+    memory = Memory(store.database, namespace=HOME)
+    await memory.facts.tell("Bob", "lives_in", "Oslo", namespace=HOME)
+    await memory.facts.tell("Ann", "nickname", "Bob", namespace=HOME, taint=frozenset({"web:evil"}))
+    await memory.forget(subject="Ann")
+    told = await memory.facts.tell("Ann", "nickname", "Bob", namespace=HOME)
+    await memory.facts.retract(told.fact.id, namespace=HOME)
+    await memory.forget(subject="Ann")
+    assert [each.object for each in await memory.facts.facts("Bob", namespace=HOME)] == ["Oslo"]
+    assert not await memory.facts.facts("Ann", namespace=HOME)
+
+
+async def test_a_reason_keeps_no_part_of_the_name(store: Store) -> None:
+    await fill(store)
+    reason = f"Miss {CANARY.split()[-1]} asked for it"
+    await Eraser(store).forget(namespace=HOME, subject=CANARY, reason=reason)
+    async with store.reading(HOME) as partition:
+        rows = (await partition.execute(partition.rows(tables.tombstone))).all()
+    assert {row.reason for row in rows} == {"[erased]"}
+
+
+async def test_the_summary_of_another_is_made_again(store: Store) -> None:
+    memory = Memory(store.database, namespace=HOME)
+    await memory.remember("Carol lives in Rome", actor="user")
+    await memory.remember("Bob Canary and Carol had lunch", actor="user")
+    await memory.work()
+    await memory.forget(subject="Bob Canary")
+    await memory.work()
+    assert (await left(store))["summary"] == ["carol"]

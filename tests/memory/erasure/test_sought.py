@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treadle.memory.erasure.sought import Sought, plain
+from treadle.core.errors import InputError
+from treadle.memory.erasure.sought import Sought, meant, plain
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,15 @@ from treadle.memory.erasure.sought import Sought, plain
         ("李雷", "我和李雷去"),
         ("김민수", "김민수는 왔다"),
         ("bob@example.com", "mail bob@example.com."),
+        ("Ann Lee", "ann_lee.txt"),
+        ("Ann Lee", "mail ann.lee@example.com"),
+        ("Ann Lee", "?q=Ann%20Lee"),
+        ("Ann Lee", "?q=Ann+Lee"),
+        ("Ann Lee", "Ann\u2010Lee"),
+        ("Alice Canary", "alicecanary@example.com"),
+        ("Mary Jane Watson", "MaryJane Watson"),
+        ("Zoe Muller", "Zoë Müller"),
+        ("Alice Canary", "A\u200eli\u2063ce Can\u034fary"),
     ],
 )
 def test_a_name_is_found(name: str, text: str) -> None:
@@ -41,6 +51,8 @@ def test_a_name_is_found(name: str, text: str) -> None:
         ("May", "the mayor"),
         ("Ann Lee", "Ann and Lee"),
         ("a.c", "abc"),
+        ("Ann Lee", "annleer"),
+        ("An Na", "anna"),
         ("Ann", ""),
     ],
 )
@@ -70,9 +82,38 @@ def test_a_phrase_is_nobodys(text: str) -> None:
 @given(st.text(max_size=80), st.text(max_size=30), st.text(max_size=30))
 def test_what_is_there_is_found(text: str, before: str, after: str) -> None:
     sought = Sought((), [text])
-    assert sought.found_in(f"{before}\n{text}\n{after}") is (bool(sought) or sought.found_in(after))
+    whole = f"{before}\n{text}\n{after}"
+    alone = bool(sought) and plain(whole) == plain(text)
+    assert sought.found_in(whole) is (bool(sought.texts) or alone)
 
 
 @given(st.text(max_size=60))
 def test_plain_is_plain(text: str) -> None:
     assert plain(plain(text)) == plain(text)
+
+
+def test_a_short_text_is_found_as_a_whole_only() -> None:
+    sought = Sought((), ["My PIN is 4711", "report"])
+    assert sought.found_in("my pin is  4711")
+    assert not sought.found_in("She said: my PIN is 4711")
+    assert not sought.found_in("report")  # a word that stands anywhere
+
+
+def test_a_phrase_of_a_long_text_does_not_condemn_it() -> None:
+    phrase = "thank you very much for your kind letter of last week"
+    sought = Sought((), [f"Bo wrote: {phrase}, which came too late to be answered at once."])
+    assert not sought.found_in(f"Dear Carol, {phrase}. The garden is in flower, come and see it.")
+    assert sought.found_in(f"- {phrase}")
+
+
+def test_repetitions_take_no_time() -> None:
+    sought = Sought((), ["-" * 5_000 + "x", *(f"{'=' * 3_000}{each}" for each in range(80))])
+    assert not sought.found_in("-=" * 100_000)
+    assert sought.found_in("=" * 100_000)  # a long part of it
+
+
+@pytest.mark.parametrize("name", ["me", "I", "a", " The "])
+def test_a_pronoun_names_nobody(name: str) -> None:
+    with pytest.raises(InputError, match="no name") as caught:
+        meant(name)
+    assert caught.value.code == "bad_subject"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
+from treadle.core.chat import ChatDelta, ChatRequest
 from treadle.core.errors import InputError
 from treadle.memory import tables
 from treadle.memory.learning import People
@@ -122,3 +125,20 @@ async def test_bad_names(store: Store) -> None:
     with pytest.raises(InputError) as caught:
         await People(store).refresh(HERE, " ")
     assert caught.value.code == "empty_text"
+
+
+async def test_what_is_forgotten_while_a_model_writes_stays_forgotten(store: Store) -> None:
+    number = await tell(store, "Kim lives in Lima")
+
+    class Forgetting(ScriptedModel):
+        async def stream(self, request: ChatRequest) -> AsyncIterator[ChatDelta]:
+            async with store.writing(HERE) as partition:
+                await partition.execute(
+                    partition.delete(tables.fact).where(tables.fact.c.id == number)
+                )
+            async for delta in super().stream(request):
+                yield delta
+
+    model = Forgetting(lambda request: {"summary": "Kim lives in Lima."})
+    assert await People(store, model).refresh(HERE, "Kim") is None
+    assert await People(store).all(HERE) == []

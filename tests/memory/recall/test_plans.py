@@ -19,7 +19,7 @@ from treadle.memory.writing.episodes import Episodes
 from treadle.memory.writing.facts import Facts
 
 HOME = Namespace("home")
-MOST_STATEMENTS = 8
+MOST_STATEMENTS = 9
 
 
 @pytest.fixture

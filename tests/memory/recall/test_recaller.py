@@ -68,8 +68,8 @@ async def test_neighbours_are_of_the_same_thread_where_threads_are_told_in_turn(
     first = ("Where is the treasure?", "Under the old oak.", "Good to know.")
     second = ("Lunch today?", "Soup again.", "Fine.")
     drafts = list[Draft]()
-    for one, other in zip(first, second, strict=True):
-        drafts += [Draft(one, actor="Ann", thread="a"), Draft(other, actor="Ben", thread="b")]
+    for one, other, actor in zip(first, second, ("Ann", "Ben", "Ann"), strict=True):
+        drafts += [Draft(one, actor=actor, thread="a"), Draft(other, actor=actor, thread="b")]
     await _remember(store, drafts)
     found = await Recaller(store).recall("where is the treasure", namespace=ALICE)
     texts = {hit.text for hit in found.hits}

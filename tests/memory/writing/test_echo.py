@@ -93,13 +93,23 @@ async def test_something_else_is_news(talk: Talk, text: str) -> None:
     assert (await talk.says(text, Origin.ASSISTANT)).outcome == "new"
 
 
-async def test_of_an_answer_what_is_new_is_kept(talk: Talk) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Your dog Rex is afraid of thunder. I booked the vet for Friday.",
+        "It is false: your dog Rex is afraid of thunder.",
+        "My dog Rex is afraid of thunder no longer.",
+    ],
+)
+async def test_an_answer_that_says_more_is_kept_whole(talk: Talk, answer: str) -> None:
     await talk.recalls(await talk.says("My dog Rex is afraid of thunder."))
-    answer = "Your dog Rex is afraid of thunder. I booked the vet for Friday."
     made = await talk.says(answer, Origin.ASSISTANT)
-    assert (made.outcome, made.episode.text) == ("new", "I booked the vet for Friday.")
-    (_, kept) = await talk.episodes.of_thread("t", namespace=ALICE)
-    assert kept == made.episode
+    assert (made.outcome, made.episode.text) == ("new", answer)
+
+
+async def test_what_a_person_says_elsewhere_is_theirs(talk: Talk) -> None:
+    await talk.recalls(await talk.says("I took my blood pressure pill."))
+    assert (await talk.says("I took my blood pressure pill.", thread="tue")).outcome == "new"
 
 
 async def test_an_answer_that_is_mostly_new_is_kept_whole(talk: Talk) -> None:
@@ -121,12 +131,12 @@ async def test_a_person_who_repeats_it_loses_nothing(talk: Talk) -> None:
     assert (await talk.says(other_person)).outcome == "new"
 
 
-async def test_a_person_who_hands_in_a_prompt_keeps_what_they_add(talk: Talk) -> None:
+async def test_what_a_person_adds_to_a_prompt_is_kept_with_it(talk: Talk) -> None:
     lines = ["My dog Rex is afraid of thunder.", "My cat Tom sleeps all day long."]
     await talk.recalls(*[await talk.says(line) for line in lines])
     prompt = "\n".join([*(f"- {line}" for line in lines), "I moved to Oslo."])
     made = await talk.says(prompt)
-    assert made.episode.text == "I moved to Oslo."
+    assert made.episode.text == prompt
     assert (await talk.says("\n".join(lines))).outcome == "echo"
 
 

@@ -130,9 +130,8 @@ async def test_a_turn_at_the_same_time_is_one(store: Store, episodes: Episodes) 
     "again",
     [
         "I live in Paris.",
-        "  i LIVE in\nparis",
-        "I really live in Paris now!",
-        "Well, I live in “Paris”",
+        "  i live in\nParis",
+        "I live in Paris!",
     ],
 )
 async def test_a_note_in_nearly_the_same_words_is_one(
@@ -154,6 +153,11 @@ async def test_a_note_in_nearly_the_same_words_is_one(
         ("I live in Paris", "I live in Paris?"),
         ("I like tea", "You like tea"),
         ("The price is 35", "The price is 3.5"),
+        ("It must be < 5", "It must be > 5"),
+        ("I write C#", "I write C"),
+        ("I do not just drink tea", "I do not drink tea"),
+        ("Load is 10⁵ volts", "Load is 105 volts"),
+        ("My password is Abc", "My password is abc"),
         ("The price is 5", "The price is -5"),
         ("The price is $5", "The price is 5%"),
         ("It is 10:30", "It is 1030"),

@@ -131,6 +131,26 @@ async def test_a_correction_takes_the_place_of_what_was_wrong(mind: Mind) -> Non
     assert [fact.object for fact in timeline] == ["Lisbon"]
 
 
+@pytest.mark.parametrize(
+    "text", ["No, it's raining", "Sorry, that's my phone", "She said: I live in Madrid",
+             "It is false that I live in Lima", "Nobody thinks I live in Kiev"],
+)  # fmt: skip
+async def test_small_talk_and_hearsay_change_nothing(mind: Mind, text: str) -> None:
+    await mind.hears("I live in Paris.", text)
+    assert await mind.knows() == {("lives_in", "Paris")}
+
+
+@pytest.mark.parametrize("text", ["I don't live in Paris", "That is wrong, I never lived in Paris"])
+async def test_what_is_denied_holds_no_more(mind: Mind, text: str) -> None:
+    await mind.hears("I live in Paris.", text)
+    assert await mind.knows() == set()
+
+
+async def test_an_untrusted_end_is_no_fact(mind: Mind) -> None:
+    await mind.hears("I no longer work at Google", taint=frozenset({"web"}))
+    assert await mind.knows() == set()
+
+
 async def test_who_comes_back_lives_there_again(mind: Mind) -> None:
     for city in ("Paris", "Rome", "Paris"):
         await mind.hears(f"I live in {city}.", thread="")

@@ -168,6 +168,23 @@ async def test_nothing_untrusted_closes_what_is_trusted(facts: Facts) -> None:
     assert [(fact.object, fact.taint) for fact in now] == [("Moscow", frozenset())]
 
 
+async def test_nothing_untrusted_says_when_what_is_trusted_ends(facts: Facts) -> None:
+    await facts.tell(
+        "a", "works_at", "Evil", namespace=ALICE, valid_from="2090-01-01", taint=frozenset({"web"})
+    )
+    told = await facts.tell("a", "works_at", "Acme", namespace=ALICE, valid_from="2020-01-01")
+    assert told.fact.valid_to is None
+
+
+async def test_both_halves_of_a_split_fact_are_taken_back(facts: Facts) -> None:
+    first = await facts.tell("a", "lives_in", "Paris", namespace=ALICE, valid_from="2020-01-01")
+    await facts.tell(
+        "a", "lives_in", "Rome", namespace=ALICE, valid_from="2021-01-01", valid_to="2021-06-01"
+    )
+    await facts.retract(first.fact.id, namespace=ALICE)
+    assert _objects(await facts.timeline("a", namespace=ALICE)) == ["Rome"]
+
+
 async def test_two_names_of_one_person_are_one(facts: Facts) -> None:
     await facts.tell("Al", "likes", "tea", namespace=ALICE)
     await facts.tell("user7", "name", "Alice", namespace=ALICE)

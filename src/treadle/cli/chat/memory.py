@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from treadle.cli.harmless import one_line
-from treadle.core.errors import TreadleError
+from treadle.core.errors import InputError, RunError, TreadleError
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.remembered import remembered_items
 from treadle.core.taint import listed
@@ -17,7 +17,7 @@ from treadle.core.taint import listed
 if TYPE_CHECKING:
     from treadle.cli.lent_memory import LentMemory
     from treadle.core.events import MemoryRecalled
-    from treadle.executor.result import RunResult
+    from treadle.executor.result import RunResult, StepResult
     from treadle.memory.hit import Recall
     from treadle.memory.learning import Concepts, Distiller, Procedures
     from treadle.memory.memory import Memory
@@ -111,9 +111,9 @@ class ChatMemory:
         from treadle.memory.kinds import Origin
         from treadle.memory.writing.draft import Draft
 
-        done = {step.tool for step in result.steps if step.status == "succeeded"}
-        if "forget" in done:
-            # What was asked to be forgotten stands in the words of the turn.
+        if any(step.tool == "forget" for step in _begun(result)):
+            # What was asked to be forgotten stands in the words of the turn, and one that failed
+            # may have erased the rows.
             return
         drafts = []
         thread = self._thread()
@@ -138,16 +138,18 @@ class ChatMemory:
     async def forget_again(self, result: RunResult) -> bool:
         """Whether a turn has forgotten something; then its own words of it are gone now, too."""
         steps = result.plan.wire().get("steps") if result.plan is not None else None
-        done = {
-            each.id for each in result.steps if each.tool == "forget" and each.status == "succeeded"
-        }
+        done = {each.id for each in _begun(result) if each.tool == "forget"}
         for step in steps if isinstance(steps, list) else []:
             if not isinstance(step, dict) or step.get("id") not in done:
                 continue
             args = step.get("args")
             subject = args.get("subject") if isinstance(args, dict) else None
             if isinstance(subject, str) and "${" not in subject:
-                await self.memory.forget(subject=subject)
+                try:
+                    await self.memory.forget(subject=subject)
+                except (InputError, RunError) as error:
+                    # The rest of the turn goes all the same: the conversation, too.
+                    self.failure = error
         return bool(done)
 
     async def remember(self, text: str) -> str:
@@ -206,6 +208,11 @@ def recalled_lines(items: tuple[dict[str, JsonValue], ...]) -> list[str]:
 def warned(event: MemoryRecalled) -> str:
     """Where what was recalled is from, if not all of it is trusted."""
     return f" (holds what came from {', '.join(listed(event.taint))})" if event.taint else ""
+
+
+def _begun(result: RunResult) -> list[StepResult]:
+    """The steps that have done something, or may have."""
+    return [step for step in result.steps if step.status in ("succeeded", "failed")]
 
 
 def _told(result: RunResult) -> bool:
