@@ -7,14 +7,25 @@ import io
 import json
 import logging
 import secrets as random
+from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from treadle.core import secrets
 from treadle.core.errors import ToolError
 from treadle.core.secrets import SHORTEST, redact_error, redacted, redacted_text, remember
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _known_here_only() -> Iterator[None]:
+    """Secrets are known to a whole process: those of these tests would be hidden in others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "_known", dict(secrets._known))
+        patch.setattr(secrets, "_ordered", secrets._ordered)
+        yield
 
 
 def fresh() -> str:
