@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql import operators, visitors
 
 from treadle.core.clock import Clock, SystemClock
 from treadle.core.database import Database
@@ -119,7 +119,7 @@ class Partition:
             and node.left.name == "namespace_id"
             and isinstance(node.right, sa.BindParameter)
             and node.right.value == self.id
-            and node.operator is sa.sql.operators.eq
+            and node.operator is operators.eq
         )
 
 

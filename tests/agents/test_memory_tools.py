@@ -7,6 +7,7 @@ import pytest
 
 from treadle.agents.memory_tools import NOTHING, memory_tools
 from treadle.core.errors import ToolError
+from treadle.core.json_value import JsonValue
 from treadle.core.taint import CallTaint, current_taint
 from treadle.memory import Memory
 from treadle.tools import Effect, Tool
@@ -17,6 +18,13 @@ async def memory(tmp_path: Path) -> Any:
     memory = Memory(f"sqlite:///{tmp_path / 'memory.db'}")
     yield memory
     await memory.aclose()
+
+
+async def called(tool: Tool, **arguments: JsonValue) -> dict[str, JsonValue]:
+    """What a call gives: an object."""
+    given = await tool.call(arguments)
+    assert isinstance(given, dict)
+    return given
 
 
 def tools_of(memory: Memory) -> dict[str, Tool]:
@@ -39,7 +47,7 @@ async def test_what_is_remembered_is_recalled_with_its_labels(memory: Memory) ->
     tools = tools_of(memory)
     token = current_taint.set(CallTaint(frozenset({"fetch_url (step page)"})))
     try:
-        kept = await tools["remember"].call({"text": "my dog is called Rex"})
+        kept = await called(tools["remember"], text="my dog is called Rex")
     finally:
         current_taint.reset(token)
     assert kept["outcome"] == "new"
@@ -47,19 +55,19 @@ async def test_what_is_remembered_is_recalled_with_its_labels(memory: Memory) ->
     around = CallTaint()
     token = current_taint.set(around)
     try:
-        found = await tools["recall"].call({"query": "what is my dog called"})
+        found = await called(tools["recall"], query="what is my dog called")
     finally:
         current_taint.reset(token)
-    assert "my dog is called Rex" in found["text"]
-    assert "what is my dog" not in found["text"]
+    assert "my dog is called Rex" in str(found["text"])
+    assert "what is my dog" not in str(found["text"])
     assert around.gathered == {"fetch_url (step page)"}
-    about = await tools["recall_about"].call({"subject": "me"})
-    assert "user's dog is called Rex" in about["text"]
+    about = await called(tools["recall_about"], subject="me")
+    assert "user's dog is called Rex" in str(about["text"])
 
 
 async def test_nothing_is_said_plainly_and_errors_keep_their_codes(memory: Memory) -> None:
     tools = tools_of(memory)
-    assert (await tools["recall"].call({"query": "chromodynamics"}))["text"] == NOTHING
+    assert (await called(tools["recall"], query="chromodynamics"))["text"] == NOTHING
     with pytest.raises(ToolError) as caught:
         await tools["remember"].call({"text": "  "})
     assert caught.value.code == "empty_text"
@@ -68,7 +76,7 @@ async def test_nothing_is_said_plainly_and_errors_keep_their_codes(memory: Memor
 async def test_forgetting_says_no_name(memory: Memory) -> None:
     tools = tools_of(memory)
     await memory.remember("Rex barks at night")
-    gone = await tools["forget"].call({"subject": "Rex"})
+    gone = await called(tools["forget"], subject="Rex")
     assert gone["proved"] is True
     assert "Rex" not in str(gone)
-    assert (await tools["recall"].call({"query": "who barks at night"}))["found"] == 0
+    assert (await called(tools["recall"], query="who barks at night"))["found"] == 0

@@ -24,6 +24,7 @@ def _known_here_only() -> Iterator[None]:
     """Secrets are known to a whole process: those of these tests would be hidden in others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(secrets, "_known", dict(secrets._known))
+        patch.setattr(secrets, "_numbers", dict(secrets._numbers))
         patch.setattr(secrets, "_ordered", secrets._ordered)
         yield
 

@@ -21,7 +21,7 @@ from treadle.cli.chat.screen import Screen
 from treadle.cli.chat.slash import parse_entry
 from treadle.cli.chat.turn_view import TurnView
 from treadle.cli.interrupts import Stopped, on_signal, silent_keys
-from treadle.cli.lent_memory import lent_memory, tools_of
+from treadle.cli.lent_memory import LentMemory, lent_memory, tools_of
 from treadle.cli.options import CommonOptions, all_tools, database_url, new_runtime
 from treadle.core.errors import InputError, TreadleError
 from treadle.core.events import Event, MemoryRecalled, PlanReused
@@ -167,16 +167,15 @@ class Conversation:
 
     async def __aenter__(self) -> Conversation:
         async with AsyncExitStack() as stack:
-            remembering: list[Tool] = []
+            lent: LentMemory | None = None
             if self.options.memory:
                 lent = await stack.enter_async_context(lent_memory(self.options))
                 here = ChatMemory(lent, lambda: self.session.thread_id)
                 self.memory = await stack.enter_async_context(here)
             others = replace(self.options, memory=False)
             tools = await stack.enter_async_context(all_tools(others))
-            if self.memory is not None:
-                remembering = tools_of(lent, {each.name for each in tools})
-            self._tools = (*tools, *remembering)
+            taken = {each.name for each in tools}
+            self._tools = (*tools, *(tools_of(lent, taken) if lent is not None else ()))
             self.runtime = new_runtime(self.options, self._tools, memory=self.memory)
             if self.options.memory or self._thread is not None:
                 self._checkpointer = await stack.enter_async_context(kept(self.options))
