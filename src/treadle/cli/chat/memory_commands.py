@@ -9,7 +9,7 @@ from treadle.cli.interrupts import stoppable
 from treadle.cli.memory_forget_command import DECLINED, Doom, agrees, question, receipt_text
 from treadle.cli.memory_read_command import NOTHING
 from treadle.cli.memory_show import hit_lines
-from treadle.core.errors import InputError
+from treadle.core.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from treadle.cli.chat.conversation import Conversation
@@ -61,12 +61,21 @@ async def forget(conversation: Conversation, argument: str) -> None:
         if not await agrees(read):
             conversation.screen.note(DECLINED)
             return
-    with conversation.screen.busy("forgetting…"):
-        receipt = await memory.memory.forget(subject=argument)
+    pending: RunError | None = None
+    try:
+        with conversation.screen.busy("forgetting…"):
+            receipt = await memory.memory.forget(subject=argument)
+        conversation.screen.say(receipt_text(receipt))
+    except RunError as error:
+        # The rows are gone; files that others use are still to be cleaned.
+        if error.code != "erasure_pending":
+            raise
+        pending = error
     memory.recalled = ()
     await conversation.session.reset()
-    conversation.screen.say(receipt_text(receipt))
     conversation.screen.note("this conversation is forgotten, too")
+    if pending is not None:
+        raise pending
 
 
 def memory_of(conversation: Conversation) -> ChatMemory:
