@@ -17,7 +17,7 @@ from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
 from treadle.memory.writing.outbox import DEAD, DeadLetter, Outbox
 
-WITH_VECTORS = ("episode", "fact")
+_WITH_VECTORS = ("episode", "fact")
 """The kinds of items that get vectors."""
 
 _DEAD_SHOWN = 20
@@ -48,7 +48,7 @@ class Statistics:
         """What the command line prints."""
         covered: dict[str, JsonValue] = {
             name: {"embedded": self.embedded.get(name, 0), "of": self.rows.get(name, 0)}
-            for name in WITH_VECTORS
+            for name in _WITH_VECTORS
         }
         return {
             "namespace": str(self.namespace),

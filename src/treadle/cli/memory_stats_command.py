@@ -9,8 +9,6 @@ from treadle.cli.memory_options import MemoryOptions, open_memory
 from treadle.cli.output import print_json, write_stdout
 from treadle.core.json_value import JsonValue
 
-_WITH_VECTORS = ("episode", "fact")
-
 
 async def stats(options: MemoryOptions) -> int:
     """Print how much there is of what, in the namespace and below it."""
@@ -39,8 +37,7 @@ def stats_text(document: Mapping[str, JsonValue]) -> str:
     coverage = document["embedder"]
     if isinstance(coverage, dict):
         lines.append(f"vectors of {one_line(str(coverage['model']), 80)}:")
-        for name in _WITH_VECTORS:
-            found = coverage[name]
+        for name, found in coverage.items():
             if isinstance(found, dict):
                 lines.append(f"  {found['embedded']:>12,} of {found['of']:,} {name}s")
     else:
