@@ -76,3 +76,8 @@ MATCH_POSTGRESQL = (
     "select rowid from term_index where terms @@ cast(quote_literal(:token) as tsquery)"
 )
 """The rows that have a token."""
+
+
+def match(is_sqlite: bool) -> str:
+    """The query for the rows that have `:token`, in the words of the database."""
+    return MATCH_SQLITE if is_sqlite else MATCH_POSTGRESQL

@@ -23,7 +23,7 @@ async def candidates(
     partition: Partition, kind: Kind, terms: Iterable[str], most: int = MOST_CANDIDATES
 ) -> Sequence[int]:
     """The numbers of items that share terms with a text, those with the most of them first."""
-    match = lexical_index.MATCH_SQLITE if partition.is_sqlite else lexical_index.MATCH_POSTGRESQL
+    match = lexical_index.match(partition.is_sqlite)
     query = f"{match} order by rowid desc limit :most"
     shared: Counter[int] = Counter()
     for term in list(dict.fromkeys(terms))[:MOST_TERMS]:

@@ -119,7 +119,7 @@ def _numbers(joined: str) -> list[int]:
 
 @lru_cache(maxsize=128)
 def _union(count: int, is_sqlite: bool) -> str:
-    match = lexical_index.MATCH_SQLITE if is_sqlite else lexical_index.MATCH_POSTGRESQL
+    match = lexical_index.match(is_sqlite)
     joined = "group_concat(item)" if is_sqlite else "string_agg(cast(item as text), ',')"
     # Only numbers of places are written into it; what is looked for goes in as values.
     sizes = (

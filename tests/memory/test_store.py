@@ -17,7 +17,7 @@ BOB = Namespace("users/bob")
 
 
 async def _found(partition: Partition, term: str) -> list[int]:
-    sql = lexical_index.MATCH_SQLITE if partition.is_sqlite else lexical_index.MATCH_POSTGRESQL
+    sql = lexical_index.match(partition.is_sqlite)
     token = lexical_index.token(partition.id, Kind.EPISODE, term)
     return [row for (row,) in await partition.raw(sql, {"token": token})]
 

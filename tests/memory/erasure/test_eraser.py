@@ -155,7 +155,7 @@ async def test_chains_counters_and_indexes_are_right_afterwards(store: Store) ->
         row = (await partition.execute(sa.select(space).where(space.c.id == partition.id))).one()
         assert (row.episodes, row.terms) == (2, first.length + second.length)
         assert row.changes > 0
-        sql = lexical_index.MATCH_SQLITE if partition.is_sqlite else lexical_index.MATCH_POSTGRESQL
+        sql = lexical_index.match(partition.is_sqlite)
         for word, numbers in (("dog", [second.id * 8]), ("lisbon", []), ("roof", [first.id * 8])):
             token = lexical_index.token(partition.id, Kind.EPISODE, word)
             found = await partition.raw(sql, {"token": token})

@@ -64,7 +64,7 @@ async def test_an_episode_is_kept_as_it_is(store: Store, episodes: Episodes) -> 
 async def test_what_was_said_can_be_found_by_its_terms(store: Store, episodes: Episodes) -> None:
     await episodes.remember("The loom is in the cellar", namespace=ALICE)
     async with store.reading(ALICE) as partition:
-        sql = lexical_index.MATCH_SQLITE if partition.is_sqlite else lexical_index.MATCH_POSTGRESQL
+        sql = lexical_index.match(partition.is_sqlite)
         token = lexical_index.token(partition.id, Kind.EPISODE, terms("loom")[0])
         assert len((await partition.raw(sql, {"token": token})).all()) == 1
 
