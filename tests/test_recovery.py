@@ -73,7 +73,8 @@ def killed(tmp_path: Path, database_url: str) -> Path:
     """The folder of a run that was killed while `change` took effect."""
     process = start_worker(tmp_path, database_url)
     deadline = time.monotonic() + 15
-    while not (tmp_path / "change2").exists():
+    # Not merely that the file is there: it is made before anything is written to it.
+    while not marks(tmp_path, "change2"):
         assert time.monotonic() < deadline, "the worker never came so far"
         assert process.poll() is None
         time.sleep(0.01)
@@ -292,7 +293,8 @@ async def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path, database_u
     process = start_worker(tmp_path, database_url)
     journal = Journal(DatabaseUrl.parse(database_url))
     try:
-        while not (tmp_path / "change2").exists():
+        # Not merely that the file is there: it is made before anything is written to it.
+    while not marks(tmp_path, "change2"):
             assert process.poll() is None
             await asyncio.sleep(0.01)
         (row,) = await journal.runs()

@@ -55,8 +55,13 @@ class Demotions(Generic[Context]):
         heapq.heappush(self._queue, (at, number, key))
 
     def remove(self, key: BranchKey) -> None:
-        """It is back; nothing where it was not there. (Of what is over a policy knows nothing.)"""
+        """It is back; nothing where it was not there."""
         self._entries.pop(key, None)
+
+    def remove_program(self, program_id: str) -> None:
+        """The program is over: nothing of it is to come back, whatever a policy would say."""
+        for key in [each for each in self._entries if each[0] == program_id]:
+            del self._entries[key]
 
     def due(self, now: float) -> list[tuple[BranchKey, Context]]:
         """The branches to ask about now, which are taken out."""

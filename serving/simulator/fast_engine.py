@@ -78,6 +78,7 @@ class FastEngine:
         if hold is not None:
             self._held -= hold.tokens
             self._cache.put(program_id, hold.tokens, first_to_go=True)
+        self._demotions.remove_program(program_id)
         self._policy.ended(program_id, now)
 
     def wake(self, now: float) -> float:

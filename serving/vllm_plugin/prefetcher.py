@@ -113,7 +113,9 @@ class Prefetcher:
                 self._policy.lost(*coming.key, now)
 
     def ended(self, program_id: str) -> None:
-        """The program is over: what comes for it will not be held."""
+        """The program is over: nothing more is brought back for it, and what comes is not held."""
+        self._demotions.remove_program(program_id)
+        self._wanted = [each for each in self._wanted if each[0][0] != program_id]
         for coming in self._coming.values():
             coming.wanted = coming.wanted and coming.key[0] != program_id
 

@@ -155,6 +155,24 @@ def test_nothing_comes_for_a_program_that_is_over(side: Bench, policy: BringsBac
     assert pool.get_num_free_blocks() == pool.num_gpu_blocks - 1
 
 
+def test_nothing_is_brought_back_once_a_program_is_over(side: Bench, policy: BringsBack) -> None:
+    """Also where the policy, were it asked, would still say yes."""
+    workers = side.tier
+    assert isinstance(workers, TierWorkers)
+    steps(side, 4)
+    asked = len(policy.asked)
+    side.scheduler.end_program("P")
+    side.clock.now = policy.at
+    assert not side.scheduler.has_requests()
+    side.add(call("b", text(9, 40), program="Q"))
+    side.run()
+    assert len(policy.asked) == asked
+    assert not workers.loads
+    counters = side.scheduler.program_counters()
+    assert (counters.prefetches, counters.held) == (0, 1)
+    check_blocks(side.scheduler)
+
+
 def test_without_room_it_is_tried_again(side: Bench, policy: BringsBack) -> None:
     workers = side.tier
     assert isinstance(workers, TierWorkers)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from treadle.serving.policy.demotions import Demotions
 
-KEYS = [(program, "") for program in "PQRS"]
+KEYS = [(program, branch) for program in "PQ" for branch in ("", "left")]
 
 
 def test_each_is_due_once_at_the_time_that_was_said_last() -> None:
@@ -42,6 +42,7 @@ operations = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from(KEYS), st.integers(0, 20)),
         st.tuples(st.just("remove"), st.sampled_from(KEYS), st.just(0)),
+        st.tuples(st.just("program"), st.sampled_from(KEYS), st.just(0)),
         st.tuples(st.just("due"), st.just(KEYS[0]), st.integers(0, 20)),
     ),
     max_size=40,
@@ -59,6 +60,9 @@ def test_it_is_a_dictionary_with_times(steps: list[tuple[str, tuple[str, str], i
         elif what == "remove":
             table.remove(key)
             model.pop(key, None)
+        elif what == "program":
+            table.remove_program(key[0])
+            model = {each: value for each, value in model.items() if each[0] != key[0]}
         else:
             due = {each for each, (when, _) in model.items() if when <= at}
             assert set(table.due(at)) == {(each, model.pop(each)[1]) for each in due}
