@@ -293,8 +293,7 @@ async def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path, database_u
     process = start_worker(tmp_path, database_url)
     journal = Journal(DatabaseUrl.parse(database_url))
     try:
-        # Not merely that the file is there: it is made before anything is written to it.
-    while not marks(tmp_path, "change2"):
+        while not marks(tmp_path, "change2"):
             assert process.poll() is None
             await asyncio.sleep(0.01)
         (row,) = await journal.runs()
