@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.agents.agent import Agent, AgentResult
@@ -13,18 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Agent", "AgentResult", "ChatSession", "RunStream", "Runtime"]
 
-_HOMES = {
-    "Agent": "agent",
-    "AgentResult": "agent",
-    "ChatSession": "session",
-    "RunStream": "runs.run_stream",
-    "Runtime": "runtime",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "agent": ("Agent", "AgentResult"),
+        "runs.run_stream": ("RunStream",),
+        "runtime": ("Runtime",),
+        "session": ("ChatSession",),
+    },
+)

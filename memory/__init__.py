@@ -5,8 +5,9 @@ Everything public is named here and loads when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.memory.carrying import Imported
@@ -31,26 +32,6 @@ if TYPE_CHECKING:
     from treadle.memory.writing.facts import Told
     from treadle.memory.writing.outbox import DeadLetter
     from treadle.memory.writing.statement import Statement
-
-_HOMES = {
-    "episode": ("Episode", "Remembered"),
-    "erasure.receipt": ("Proof", "Receipt"),
-    "fact": ("Fact",),
-    "hit": ("Hit", "Recall"),
-    "kinds": ("Kind", "Origin"),
-    "langgraph": ("TreadleCheckpointer", "TreadleStore"),
-    "memory": ("Memory",),
-    "namespace": ("Namespace",),
-    "carrying": ("Imported",),
-    "learning": ("Artifact", "Concept", "Instruction", "Procedure", "Summary"),
-    "policies": ("Enforced", "Policy"),
-    "statistics": ("Statistics",),
-    "writing.draft": ("Draft",),
-    "writing.facts": ("Told",),
-    "writing.outbox": ("DeadLetter",),
-    "writing.statement": ("Statement",),
-}
-_WHERE = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Artifact",
@@ -81,15 +62,24 @@ __all__ = [
     "TreadleStore",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _WHERE.get(name)
-    if home is None:
-        raise AttributeError(f"module 'treadle.memory' has no attribute {name!r}")
-    value: object = getattr(import_module(f"treadle.memory.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "carrying": ("Imported",),
+        "episode": ("Episode", "Remembered"),
+        "erasure.receipt": ("Proof", "Receipt"),
+        "fact": ("Fact",),
+        "hit": ("Hit", "Recall"),
+        "kinds": ("Kind", "Origin"),
+        "langgraph": ("TreadleCheckpointer", "TreadleStore"),
+        "learning": ("Artifact", "Concept", "Instruction", "Procedure", "Summary"),
+        "memory": ("Memory",),
+        "namespace": ("Namespace",),
+        "policies": ("Enforced", "Policy"),
+        "statistics": ("Statistics",),
+        "writing.draft": ("Draft",),
+        "writing.facts": ("Told",),
+        "writing.outbox": ("DeadLetter",),
+        "writing.statement": ("Statement",),
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.serving.hints import hint_fields, hint_headers
@@ -24,22 +25,13 @@ __all__ = [
     "resolve_model",
 ]
 
-_HOMES = {
-    "ModelChoice": "resolve",
-    "OpenAIModel": "openai_model",
-    "Probe": "reachability",
-    "ask_structured": "structured",
-    "choose_model": "resolve",
-    "hint_fields": "hints",
-    "hint_headers": "hints",
-    "probe": "reachability",
-    "resolve_model": "resolve",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "hints": ("hint_fields", "hint_headers"),
+        "openai_model": ("OpenAIModel",),
+        "reachability": ("Probe", "probe"),
+        "resolve": ("ModelChoice", "choose_model", "resolve_model"),
+        "structured": ("ask_structured",),
+    },
+)

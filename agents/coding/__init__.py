@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.agents.coding.case import Call, Case
@@ -40,30 +41,17 @@ __all__ = [
     "Strategy",
 ]
 
-_HOMES = {
-    "QUICK": "strategy",
-    "THOROUGH": "strategy",
-    "Answer": "clarifying",
-    "Call": "case",
-    "Case": "case",
-    "Clarify": "clarifying",
-    "CodeAgent": "code_agent",
-    "CodeResult": "result",
-    "EditStep": "repository_result",
-    "Evidence": "result",
-    "LoopLimits": "loop",
-    "ProjectTests": "project_tests",
-    "Question": "clarifying",
-    "RepositoryAgent": "repository_agent",
-    "RepositoryEvidence": "repository_result",
-    "RepositoryResult": "repository_result",
-    "Strategy": "strategy",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "case": ("Call", "Case"),
+        "clarifying": ("Answer", "Clarify", "Question"),
+        "code_agent": ("CodeAgent",),
+        "loop": ("LoopLimits",),
+        "project_tests": ("ProjectTests",),
+        "repository_agent": ("RepositoryAgent",),
+        "repository_result": ("EditStep", "RepositoryEvidence", "RepositoryResult"),
+        "result": ("CodeResult", "Evidence"),
+        "strategy": ("QUICK", "Strategy", "THOROUGH"),
+    },
+)

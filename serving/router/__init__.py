@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.serving.router.app import make_app
@@ -26,22 +27,14 @@ __all__ = [
 ]
 
 # The gate needs no web server; only what is asked for is imported.
-_HOMES = {
-    "Dispatch": "gate",
-    "GateLimits": "gate",
-    "ProgramGate": "gate",
-    "RouterConfig": "config",
-    "RouterError": "errors",
-    "Upstream": "lane",
-    "load_config": "config",
-    "make_app": "app",
-    "serve": "server",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "app": ("make_app",),
+        "config": ("RouterConfig", "load_config"),
+        "errors": ("RouterError",),
+        "gate": ("Dispatch", "GateLimits", "ProgramGate"),
+        "lane": ("Upstream",),
+        "server": ("serve",),
+    },
+)

@@ -5,8 +5,9 @@ Everything public is named here and loads when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.agents.agent import Agent, AgentResult
@@ -43,42 +44,6 @@ if TYPE_CHECKING:
     from treadle.tools.tool import Tool
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "agents.agent": ("Agent", "AgentResult"),
-    "agents.runs.patch_plan": ("patch_plan", "patch_plan_sync"),
-    "agents.runs.run_stream": ("RunStream",),
-    "agents.runtime": ("Runtime",),
-    "agents.session": ("ChatSession",),
-    "core.budget": ("Budget",),
-    "core.chat": ("ChatModel", "Message", "Usage"),
-    "core.errors": (
-        "BudgetExceeded",
-        "ConfigError",
-        "ErrorInfo",
-        "InputError",
-        "ModelError",
-        "PlanError",
-        "RunError",
-        "ToolError",
-        "TreadleError",
-    ),
-    "core.events": ("Event",),
-    "executor.approval": ("ApprovalRequest", "Approve", "Decision", "approve_all"),
-    "executor.approval_policy": ("ApprovalPolicy", "allow", "ask", "deny"),
-    "executor.result": ("RunResult", "StepResult"),
-    "core.prices": ("Price",),
-    "memory.memory": ("Memory",),
-    "planner.patch": ("PlanPatch",),
-    "planner.plan": ("Plan",),
-    "planner.step": ("OnFailure", "Retry", "Step"),
-    "planner.workflow": ("INDEX", "ITEM", "Handle", "Workflow", "step", "workflow"),
-    "tools.decorator": ("tool",),
-    "tools.effect": ("Effect",),
-    "tools.registry": ("ToolRegistry",),
-    "tools.tool": ("Tool",),
-}
-_WHERE = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "INDEX",
@@ -131,15 +96,40 @@ __all__ = [
     "workflow",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _WHERE.get(name)
-    if home is None:
-        raise AttributeError(f"module 'treadle' has no attribute {name!r}")
-    value: object = getattr(import_module(f"treadle.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "agents.agent": ("Agent", "AgentResult"),
+        "agents.runs.patch_plan": ("patch_plan", "patch_plan_sync"),
+        "agents.runs.run_stream": ("RunStream",),
+        "agents.runtime": ("Runtime",),
+        "agents.session": ("ChatSession",),
+        "core.budget": ("Budget",),
+        "core.chat": ("ChatModel", "Message", "Usage"),
+        "core.errors": (
+            "BudgetExceeded",
+            "ConfigError",
+            "ErrorInfo",
+            "InputError",
+            "ModelError",
+            "PlanError",
+            "RunError",
+            "ToolError",
+            "TreadleError",
+        ),
+        "core.events": ("Event",),
+        "core.prices": ("Price",),
+        "executor.approval": ("ApprovalRequest", "Approve", "Decision", "approve_all"),
+        "executor.approval_policy": ("ApprovalPolicy", "allow", "ask", "deny"),
+        "executor.result": ("RunResult", "StepResult"),
+        "memory.memory": ("Memory",),
+        "planner.patch": ("PlanPatch",),
+        "planner.plan": ("Plan",),
+        "planner.step": ("OnFailure", "Retry", "Step"),
+        "planner.workflow": ("Handle", "INDEX", "ITEM", "Workflow", "step", "workflow"),
+        "tools.decorator": ("tool",),
+        "tools.effect": ("Effect",),
+        "tools.registry": ("ToolRegistry",),
+        "tools.tool": ("Tool",),
+    },
+)

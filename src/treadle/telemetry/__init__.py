@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from treadle.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from treadle.telemetry.span_exporter import SpanExporter
 
 __all__ = ["SpanExporter"]
 
-
-def __getattr__(name: str) -> object:
-    if name != "SpanExporter":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = import_module(f"{__name__}.span_exporter").SpanExporter
-    return value
+__getattr__, __dir__ = lazy_names(__name__, {"span_exporter": ("SpanExporter",)})
