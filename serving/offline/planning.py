@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from treadle.core.json_value import JsonValue
 from treadle.serving.offline.clause import Clause
-from treadle.serving.offline.clauses import is_filler, is_preamble, split
 from treadle.serving.offline.draft import Draft, listed, shown
 from treadle.serving.offline.intents.arithmetic import calculate
 from treadle.serving.offline.intents.calendar import date_and_time
@@ -19,7 +17,6 @@ from treadle.serving.offline.intents.measuring import measure_files
 from treadle.serving.offline.intents.pages import fetch_pages
 from treadle.serving.offline.intents.reading import read_files, read_lines
 from treadle.serving.offline.intents.remembering import (
-    MemoryRequest,
     is_personal,
     memory_draft,
     memory_request,
@@ -30,7 +27,7 @@ from treadle.serving.offline.intents.searching import search_files
 from treadle.serving.offline.intents.summarising import summarise
 from treadle.serving.offline.intents.tables import ask_tables
 from treadle.serving.offline.intents.texts import measure_texts
-from treadle.serving.offline.scan import MAX_TOKENS, plain, scan
+from treadle.serving.offline.parts import LONGEST_CLAUSE, Part, parts_of
 from treadle.serving.offline.targets import Targets
 from treadle.serving.offline.token import Kind, Token
 from treadle.serving.offline.vocabulary import ANAPHORA, MEASURES
@@ -54,37 +51,6 @@ _INTENTS: tuple[_Intent, ...] = (
     read_files,
     calculate,
 )
-_UNSERVED = frozenset(
-    {"translate", "delete", "remove", "send", "create", "make", "book", "play", "draw", "install",
-     "run", "execute", "rename", "move", "copy", "email", "plot", "buy", "sing", "edit", "replace",
-     "generate", "build", "deploy", "remind", "schedule", "commit", "push", "post", "upload",
-     "rewrite", "refactor", "fix", "write", "convert", "append", "overwrite", "modify", "implement"}
-)  # fmt: skip
-"""First words of requests that no reading tool can serve, whatever else they name."""
-_COMPARING = frozenset(
-    {"which", "compare", "longer", "shorter", "longest", "shortest", "larger", "smaller", "bigger",
-     "more", "fewer", "differ", "difference", "same", "rank", "sort", "together", "combined",
-     "identical", "total", "biggest", "largest", "smallest", "most"}
-)  # fmt: skip
-_MAX_TOKENS = 400
-_MAX_PARTS = 200
-_GIVEN_TEXT = re.compile(
-    r"[^:\n]{0,80}\b(?:summar\w+|condense|gist|tl;?dr|shorten|count|how many|statistics|recap)\b"
-    r"[^:\n]{0,80}\b(?:text|following|this|passage|paragraph|sentence)s?\b[^:\n]{0,20}:\s*",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of the task; `source` is its text, `start` and `end` where that stands."""
-
-    clause: Clause
-    source: str
-    unserved: bool
-    start: int = 0
-    end: int = 0
-    memory: MemoryRequest | None = None
 
 
 def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[str, JsonValue]:
@@ -93,7 +59,7 @@ def plan_task(task: str, offered: Collection[str], earlier: str = "") -> dict[st
     Any text at all has a plan: what is not understood is named in the answer.
     """
     text = _unquoted(task)
-    parts = _for_memory(_parts(text), text, offered)
+    parts = _for_memory(parts_of(text), text, offered)
     alone = len(parts) == 1 and parts[0].memory is None
     if earlier and alone and not ("recall" in offered and is_personal(parts[0].source)):
         parts = [_continued(parts[0], earlier)]
@@ -140,142 +106,11 @@ def _about_unread(unread: list[str], missing: list[str]) -> str:
     return f"Not understood, and not done{tools}: {listed(quoted)}{more}. {UNREAD}"
 
 
-def _parts(task: str) -> list[_Part]:
-    given = _GIVEN_TEXT.match(plain(task[:2000]))
-    if given and len(task) > given.end() + 20:
-        return [_given_text(task, given.end())]
-    tokens = scan(task)
-    pieces = [
-        piece
-        for piece in split(tokens)
-        if not is_filler(piece) or memory_request(task[piece[0].start : piece[-1].end])
-    ]
-    parts: list[_Part] = []
-    rest = pieces[_MAX_PARTS:]
-    beyond = tokens[-1].end if len(tokens) > MAX_TOKENS - 10 else 0
-    for piece in pieces[:_MAX_PARTS]:
-        source = task[piece[0].start : piece[-1].end]
-        clause = Clause.of(piece) if len(piece) <= _MAX_TOKENS else Clause(())
-        place = piece[0].start, piece[-1].end
-        parts.append(_Part(clause, source, _is_unserved(piece), *place))
-    if rest:
-        start = rest[0][0].start
-        parts.append(_Part(Clause(()), task[start:], True, start, len(task)))
-    elif beyond and task[beyond:].strip():
-        parts.append(_Part(Clause(()), task[beyond:], True, beyond, len(task)))
-    return _with_targets(parts)
-
-
-def _given_text(task: str, start: int) -> _Part:
-    """ "Summarise this text: ...": everything after the colon is the text."""
-    text = task[start:].strip().strip("\"'")
-    quoted = Token(Kind.QUOTED, text, start, len(task), quoted=True)
-    tokens = (*scan(task[:start]), quoted)
-    return _Part(Clause(tokens, Targets(texts=(text,))), task, unserved=False)
-
-
-def _is_unserved(tokens: tuple[Token, ...]) -> bool:
-    leading = [token.word for token in tokens[:6] if token.word]
-    first = next((w for w in leading if w not in {"please", "can", "could", "you", "would", "i",
-        "now",
-                                                  "want", "to", "and", "then", "also", "kindly",
-                                                  "need",
-                                                  "a", "me", "help"}), "")  # fmt: skip
-    return (
-        first in _UNSERVED
-        and not (first == "make" and "summary" in {t.word for t in tokens})
-        and not (
-            first in {"write", "create", "generate"}
-            and {"summary", "list"} & {t.word for t in tokens}
-        )
-    )
-
-
-def _with_targets(parts: list[_Part]) -> list[_Part]:
-    """`parts` without preambles; those without targets of their own have an earlier part's."""
-    placed: list[_Part] = []
-    last, folder = Targets(), ""
-    measures: tuple[str, ...] = ()
-    forward: list[int] = []
-    lead: tuple[Token, ...] = ()
-    seen: list[Targets] = []
-    for at, part in enumerate(parts):
-        clause = part.clause
-        own = clause.targets
-        preamble = at + 1 < len(parts) and is_preamble(clause.tokens) and (own.any or own.folder)
-        if own.sets and folder and all(each.folder == "." for each in own.sets):
-            own = replace(own, sets=tuple(replace(each, folder=folder) for each in own.sets))
-            clause = replace(clause, targets=own)
-        if preamble:
-            last, folder = own, own.folder if not own.files else ""
-            seen.append(own)
-            if own.tables and clause.has({"each", "every", "by", "per"}):
-                lead = clause.tokens
-            continue
-        if lead:
-            clause = replace(clause, tokens=(*clause.tokens, *lead))
-            lead = ()
-        if not own.any:
-            if last.any:
-                several = _several(seen) if clause.has(_COMPARING) and _single(last) else last
-                clause = clause.about(several, measures)
-            else:
-                forward.append(len(placed))
-        elif last.any and _points_back(clause):
-            clause = replace(clause, targets=_union(last, own))
-            last = clause.targets
-        else:
-            last = own
-        if own.any:
-            seen.append(own)
-        measures = clause.measures or measures
-        placed.append(replace(part, clause=clause))
-    for at in forward:
-        following = next((p.clause for p in placed[at + 1 :] if p.clause.targets.any), None)
-        if following is not None and placed[at].clause.tokens:
-            clause = placed[at].clause.about(following.targets, following.measures)
-            placed[at] = replace(placed[at], clause=clause)
-    return placed
-
-
-def _single(targets: Targets) -> bool:
-    return len(targets.files) + len(targets.urls) + len(targets.sets) + len(targets.texts) == 1
-
-
-def _several(seen: list[Targets]) -> Targets:
-    """All targets so far that are of the last one's sort, for "which of them is longer"."""
-    together = seen[-1]
-    for earlier in reversed(seen[:-1]):
-        same = bool(earlier.files) == bool(together.files) and bool(earlier.urls) == bool(
-            together.urls
-        )
-        if not same:
-            break
-        together = _union(earlier, together)
-    return together
-
-
-def _points_back(clause: Clause) -> bool:
-    return clause.has({"compare", "versus", "than", "differ", "vs"}) and clause.has(
-        {"it", "them", "that", "those", "these"}
-    )
-
-
-def _union(first: Targets, second: Targets) -> Targets:
-    return Targets(
-        tuple(dict.fromkeys((*first.files, *second.files))),
-        tuple(dict.fromkeys((*first.sets, *second.sets))),
-        tuple(dict.fromkeys((*first.urls, *second.urls))),
-        tuple(dict.fromkeys((*first.texts, *second.texts))),
-        second.folder or first.folder,
-    )
-
-
-def _for_memory(parts: list[_Part], task: str, offered: Collection[str]) -> list[_Part]:
+def _for_memory(parts: list[Part], task: str, offered: Collection[str]) -> list[Part]:
     """`parts` with those marked that memory serves, where it is there. What is to be remembered
     goes on over parts that are no request of their own: "remember that Rex barks. He is old."
     """
-    marked: list[_Part] = []
+    marked: list[Part] = []
     for part in parts:
         request = memory_request(part.source)
         if request is not None and request.tool in offered:
@@ -290,7 +125,7 @@ def _for_memory(parts: list[_Part], task: str, offered: Collection[str]) -> list
     return marked
 
 
-def _longer(last: _Part, part: _Part, task: str) -> _Part | None:
+def _longer(last: Part, part: Part, task: str) -> Part | None:
     """`last` with `part` in what it is to remember; None where the two are not one."""
     remembers = last.memory is not None and last.memory.act == "remember"
     if not remembers or not (part.unserved or draft_for(part.clause) is None):
@@ -302,21 +137,19 @@ def _longer(last: _Part, part: _Part, task: str) -> _Part | None:
     return replace(last, source=source, end=part.end, memory=request)
 
 
-def _drafts(parts: list[_Part]) -> list[Draft | None]:
+def _drafts(parts: list[Part]) -> list[Draft | None]:
     return [_draft(part) for part in parts]
 
 
-def _draft(part: _Part) -> Draft | None:
+def _draft(part: Part) -> Draft | None:
     if part.memory is not None:
         return memory_draft(part.memory)
     return None if part.unserved else draft_for(part.clause)
 
 
-def _merged(
-    parts: list[_Part], drafts: list[Draft | None]
-) -> tuple[list[_Part], list[Draft | None]]:
+def _merged(parts: list[Part], drafts: list[Draft | None]) -> tuple[list[Part], list[Draft | None]]:
     """Parts that mean nothing alone but something together with the next or the one before."""
-    kept_parts: list[_Part] = []
+    kept_parts: list[Part] = []
     kept: list[Draft | None] = []
     for part, draft in zip(parts, drafts, strict=True):
         before = kept_parts[-1] if kept_parts else None
@@ -327,7 +160,7 @@ def _merged(
             continue
         tokens = (*before.clause.tokens, *part.clause.tokens)
         alone = part.clause.inherited or before.clause.inherited
-        joined = Clause.of(tokens) if alone and len(tokens) <= _MAX_TOKENS else Clause(())
+        joined = Clause.of(tokens) if alone and len(tokens) <= LONGEST_CLAUSE else Clause(())
         together = draft_for(joined)
         if together is None:
             kept_parts.append(part)
@@ -356,9 +189,9 @@ def _first(intents: tuple[_Intent, ...], clause: Clause) -> Draft | None:
     return next((draft for draft in drafts if draft is not None and draft.steps), None)
 
 
-def _continued(part: _Part, earlier: str) -> _Part:
+def _continued(part: Part, earlier: str) -> Part:
     """A follow-up ("and by words?", "the same for b.md") on what the user asked before."""
-    before = [each for each in _parts(earlier) if not each.unserved]
+    before = [each for each in parts_of(earlier) if not each.unserved]
     clause = part.clause
     if not before or part.unserved or not clause.tokens:
         return part
