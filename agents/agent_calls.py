@@ -16,8 +16,9 @@ from treadle.core.context_value import set_for
 from treadle.core.durations import DurationSource
 from treadle.core.errors import BudgetExceeded, ErrorInfo, RunError, ToolError, TreadleError
 from treadle.core.event_log import EventLog
-from treadle.core.events import Payload, ToolCalled, ToolStarted
+from treadle.core.events import ToolCalled, ToolStarted
 from treadle.core.json_value import JsonValue, as_text
+from treadle.core.payload import Payload
 from treadle.core.program import Program, current_program
 from treadle.core.taint import CallTaint, Labels, current_taint, label_of, listed
 from treadle.executor.approval import Approve

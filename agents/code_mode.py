@@ -9,7 +9,8 @@ from types import TracebackType
 from treadle.agents.agent_calls import MAX_RESULT, AgentCalls
 from treadle.core.chat import FunctionSpec, Message, ToolCall
 from treadle.core.errors import ErrorInfo, ToolError
-from treadle.core.events import Payload, ToolCalled
+from treadle.core.events import ToolCalled
+from treadle.core.payload import Payload
 from treadle.core.program import current_program
 from treadle.core.taint import CallTaint, listed
 from treadle.tools import ToolRegistry

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from treadle.core.errors import RunError
-from treadle.core.events import Payload
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.tools import Effect, Tool
 
 Arguments: TypeAlias = dict[str, JsonValue]

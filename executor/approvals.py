@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from treadle.core.errors import RunError, ToolError
 from treadle.core.event_log import EventLog
-from treadle.core.events import ApprovalAnswered, Payload
+from treadle.core.events import ApprovalAnswered
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.taint import in_words, listed
 from treadle.executor.approval import (
     Approve,

@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 
 from treadle.core.errors import ToolError
 from treadle.core.event_log import EventLog
-from treadle.core.events import DoubtSettled, Payload, StepProgress
+from treadle.core.events import DoubtSettled, StepProgress
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.executor.node import Call, Node
 from treadle.executor.step_key import input_hash
 

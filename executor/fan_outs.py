@@ -8,8 +8,9 @@ from typing import Protocol
 
 from treadle.core.errors import ErrorInfo, ToolError
 from treadle.core.event_log import EventLog
-from treadle.core.events import Payload, StepProgress, StepStarted
+from treadle.core.events import StepProgress, StepStarted
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.taint import listed
 from treadle.executor.graph import Graph, cancelled, error_value, is_over_budget
 from treadle.executor.node import Call, FanOut, Node, State

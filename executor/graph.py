@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from treadle.core.durations import DurationSource
 from treadle.core.errors import ErrorInfo
 from treadle.core.event_log import EventLog
-from treadle.core.events import Payload, StepDropped, StepFinished, StepPlanned, StepStatus
+from treadle.core.events import StepDropped, StepFinished, StepPlanned, StepStatus
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.taint import CLEAN, Labels, listed
 from treadle.executor.doubt_names import in_words, names_in_doubt
 from treadle.executor.history import Past

@@ -15,7 +15,6 @@ from treadle.core.events import (
     Event,
     MemoryRecalled,
     ModelCalled,
-    Payload,
     PlanningStarted,
     PlanReady,
     PlanReused,
@@ -32,6 +31,7 @@ from treadle.core.events import (
     ToolCalled,
     UndoFinished,
 )
+from treadle.core.payload import Payload
 from treadle.core.taint import CLEAN, Labels
 from treadle.executor.approval import Decisions
 from treadle.planner.plan import Plan

@@ -13,7 +13,6 @@ from treadle.core.events import (
     ChildRunFinished,
     Event,
     ModelCalled,
-    Payload,
     PlanReady,
     RunFinished,
     RunResumed,
@@ -27,6 +26,7 @@ from treadle.core.events import (
     StepStatus,
 )
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.planner.plan import Plan
 
 

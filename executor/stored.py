@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from treadle.core.errors import ToolError
-from treadle.core.events import Payload
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.tools.artifacts import Artifact, ArtifactStore, Kept, as_json
 
 

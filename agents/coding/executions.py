@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from treadle.core.errors import ErrorInfo, ToolError
-from treadle.core.events import Payload, ToolCalled
+from treadle.core.events import ToolCalled
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.program import current_program
 from treadle.tools.sandbox.contract import (
     CodeRunner,

@@ -25,8 +25,9 @@ from treadle.agents.coding.trace import trace_call
 from treadle.agents.coding.workbench import Workbench
 from treadle.core.chat import Message
 from treadle.core.errors import BudgetExceeded, ErrorInfo, ModelError
-from treadle.core.events import Payload, ToolCalled
+from treadle.core.events import ToolCalled
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.program import current_program
 
 MOST_DISTINGUISHING = 5

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from treadle.core.errors import RunError
 from treadle.core.event_log import EventLog
-from treadle.core.events import Payload, PlanningStarted, PlanReady, StepFinished, StepPlanned
+from treadle.core.events import PlanningStarted, PlanReady, StepFinished, StepPlanned
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.taint import listed
 from treadle.executor.history import History
 from treadle.planner.check import check_plan

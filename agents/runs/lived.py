@@ -9,7 +9,6 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.events import (
     Event,
     MemoryRecalled,
-    Payload,
     PlanningStarted,
     PlanPatched,
     PlanReady,
@@ -22,6 +21,7 @@ from treadle.core.events import (
     StepFinished,
     StepPlanned,
 )
+from treadle.core.payload import Payload
 from treadle.core.remembered import remembered_items
 from treadle.planner.plan import Plan
 

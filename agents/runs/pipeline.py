@@ -25,7 +25,6 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
     MemoryRecalled,
-    Payload,
     PlanningStarted,
     RunFinished,
     RunResumed,
@@ -33,6 +32,7 @@ from treadle.core.events import (
     StepDropped,
 )
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.program import Program, current_program
 from treadle.core.taint import CLEAN, Labels, current_taint
 from treadle.executor import Execution, PendingCall, RunResult

@@ -11,7 +11,8 @@ from treadle.agents.runs.settled import Settled
 from treadle.core.chat import Message
 from treadle.core.errors import PlanError
 from treadle.core.event_log import EventLog
-from treadle.core.events import MemoryRecalled, Payload, PlanningStarted, PlanReady, PlanReused
+from treadle.core.events import MemoryRecalled, PlanningStarted, PlanReady, PlanReused
+from treadle.core.payload import Payload
 from treadle.core.taint import CLEAN, Labels, current_taint, labels_of, listed
 from treadle.executor import Execution
 from treadle.planner.check import check_plan

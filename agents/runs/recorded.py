@@ -14,8 +14,9 @@ from treadle.core.budget import Budget, BudgetMeter
 from treadle.core.chat import Message, Usage
 from treadle.core.errors import RunError, TreadleError
 from treadle.core.event_log import EventLog
-from treadle.core.events import ChildRunFinished, Event, Payload, RunFinished, RunStarted
+from treadle.core.events import ChildRunFinished, Event, RunFinished, RunStarted
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.prices import rounded
 from treadle.core.program import Program
 from treadle.core.taint import CLEAN, Labels, listed

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from treadle.core.errors import ErrorInfo, TreadleError
-from treadle.core.events import MemoryRecalled, Payload
+from treadle.core.events import MemoryRecalled
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 from treadle.core.remembered import remembered_text
 from treadle.core.taint import CLEAN, Labels, listed
 from treadle.planner.plan import Plan
@@ -135,7 +136,9 @@ class RunMemory:
 
     async def demote(self, procedure_id: str) -> None:
         """A plan that was to be reused does not fit the tools."""
-        await self.memory.procedures.record(self.memory.namespace, procedure_id, worked=False)
+        await self.memory.procedures.record(
+            procedure_id, namespace=self.memory.namespace, worked=False
+        )
 
     def learn(self, record: RunRecord) -> None:
         """Begin to learn from a run that has ended; nobody waits for it."""
@@ -169,7 +172,7 @@ class RunMemory:
             # what has been recorded since the tool was called is erased, too.
             await self._forget_again(record, {step.id for step in forgot})
             return
-        await self.memory.distiller.distil(self.memory.namespace, record)
+        await self.memory.distiller.distil(record, namespace=self.memory.namespace)
 
     async def _forget_again(self, record: RunRecord, done: set[str]) -> None:
         forget = getattr(self.memory, "forget", None)
@@ -189,13 +192,13 @@ class RunMemory:
 
         memory = self.memory
         match = await memory.procedures.match(
-            memory.namespace, task, lambda name: _fingerprint(tools, name)
+            task, lambda name: _fingerprint(tools, name), namespace=memory.namespace
         )
         query = task[:MOST_QUERY]
         recalled = await memory.recall(query, HITS, budget_tokens=MOST_CHARACTERS // 8)
         if isinstance(match, Reuse) and alone and not _knows_more(recalled, match, task):
             return Remembered(MemoryRecalled(taint=listed(match.taint)), match)
-        found = await memory.concepts.find(memory.namespace, query, CONCEPTS)
+        found = await memory.concepts.find(query, CONCEPTS, namespace=memory.namespace)
         if isinstance(match, Reuse):
             match = Example((match.procedure,))
         example = match if isinstance(match, Example) else None

@@ -16,7 +16,8 @@ from pydantic_core import PydanticSerializationError, to_json
 from treadle.core import events as catalogue
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo, RunError
-from treadle.core.events import Event, Payload
+from treadle.core.events import Event
+from treadle.core.payload import Payload
 from treadle.core.secrets import redacted_text
 
 Row: TypeAlias = tuple[str, int, float, str, str, str | None]

@@ -7,18 +7,29 @@ it, says `payload_erased`.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
 from treadle.core.database import Database, DatabaseUrl
+from treadle.core.erasing import Wanted
 from treadle.core.errors import RunError
 from treadle.core.json_value import JsonValue
 from treadle.core.threads import run_in_thread
-from treadle.memory.erasure.sought import Sought, strings_of
+from treadle.memory.erasure.sought import strings_of
 
 ERASED = "[erased]"
 """What stands where a text was that is not a payload: an error's message, a label."""
@@ -29,6 +40,8 @@ _EVENTS = (
     "select run_id, seq, kind, body, payload from event"
     " where run_id = :run_id and seq > :seq order by seq limit :most"
 )
+_RUNS = "select run_id, parent_id, task from run order by run_id"
+_DIGEST = re.compile(r'"artifact": ?"sha256:([0-9a-f]{64})"')
 _UPDATE = "update event set body = :body, payload = :payload where run_id = :run_id and seq = :seq"
 
 
@@ -38,7 +51,8 @@ class JournalErasure:
     A run that goes on meanwhile in another process has its texts in that process: cancel it first.
 
     artifacts: the folder with the large outputs of its runs.
-    run_ids: the runs that are looked at, where they are not all of the same tenant; None for all.
+    run_ids: the runs that are looked at, with those that their steps have started, where they are
+        not all of the same tenant; None for all. Of the large outputs theirs alone go then.
     """
 
     def __init__(
@@ -56,13 +70,17 @@ class JournalErasure:
         """The database of the journal."""
         return self._database.url
 
-    async def purge(self, sought: Sought) -> Mapping[str, int]:
+    async def purge(self, sought: Wanted) -> Mapping[str, int]:
         """Erase payloads, messages and stored outputs in which something sought stands."""
         done: Counter[str] = Counter()
         # The files are deleted last: until then they tell which payloads describe them.
         files = await run_in_thread(lambda: list(_files_with(self._artifacts, sought)))
+        runs = await self._runs()
+        if self._run_ids is not None and files:
+            theirs = await self._digests([run_id for run_id, _ in runs])
+            files = [each for each in files if each.stem in theirs]
         digests = {each.stem for each in files}
-        for run_id, task in await self._runs():
+        for run_id, task in runs:
             if task is not None and sought.found_in_any(strings_of(json.loads(task))):
                 await self._write(
                     "update run set task = :task where run_id = :run_id",
@@ -78,13 +96,26 @@ class JournalErasure:
 
     async def _runs(self) -> list[tuple[str, str | None]]:
         async with self._database.reading() as connection:
-            rows = await connection.execute(text("select run_id, task from run order by run_id"))
-            found = [(row.run_id, row.task) for row in rows]
-        if self._run_ids is None:
-            return found
-        return [each for each in found if each[0] in self._run_ids]
+            rows = await connection.execute(text(_RUNS))
+            found = {row.run_id: row for row in rows}
+        theirs = None if self._run_ids is None else set(self._run_ids)
+        return [
+            (run_id, row.task)
+            for run_id, row in found.items()
+            if theirs is None or not theirs.isdisjoint(_above(run_id, found))
+        ]
 
-    async def _run(self, run_id: str, sought: Sought, digests: Collection[str]) -> int:
+    async def _digests(self, run_ids: Iterable[str]) -> set[str]:
+        """Of the stored outputs that these runs describe."""
+        found: set[str] = set()
+        for run_id in run_ids:
+            async for rows in self._events(run_id):
+                for *_, payload in rows:
+                    if payload is not None:
+                        found.update(_DIGEST.findall(payload))
+        return found
+
+    async def _run(self, run_id: str, sought: Wanted, digests: Collection[str]) -> int:
         """How many events of a run have lost something."""
         count = 0
         deltas: list[tuple[int, str]] = []
@@ -93,7 +124,10 @@ class JournalErasure:
             for seq, kind, body, payload in rows:
                 if kind == "answer_delta":
                     deltas.append((seq, json.loads(body).get("text", "")))
-                new = _blanked_body(body, sought), _blanked_payload(payload, sought, digests)
+                new = (
+                    _blanked_body(run_id, body, sought),
+                    _blanked_payload(payload, sought, digests),
+                )
                 if new != (body, payload):
                     values = {"run_id": run_id, "seq": seq, "body": new[0], "payload": new[1]}
                     changed.append(values)
@@ -120,7 +154,7 @@ class JournalErasure:
             yield [(row.seq, row.kind, row.body, row.payload) for row in found]
             last = found[-1].seq
 
-    async def _commands(self, run_id: str, sought: Sought) -> int:
+    async def _commands(self, run_id: str, sought: Wanted) -> int:
         """How many things that were asked of the run are taken back: nobody has seen them yet."""
         query = text("select command_id, body from command where run_id = :run_id")
         async with self._database.reading() as connection:
@@ -142,7 +176,7 @@ class JournalErasure:
             await connection.execute(text(statement), rows)
 
 
-def _blanked_payload(stored: str | None, sought: Sought, digests: Collection[str]) -> str | None:
+def _blanked_payload(stored: str | None, sought: Wanted, digests: Collection[str]) -> str | None:
     """The payloads of a row without those in which something stands; [] is an erased one."""
     if stored is None:
         return None
@@ -162,10 +196,20 @@ def _describes(value: JsonValue, digests: Collection[str]) -> bool:
     return isinstance(value, dict) and str(value.get("artifact", ""))[7:] in digests
 
 
-def _blanked_body(stored: str, sought: Sought) -> str:
+def _above(run_id: str, runs: Mapping[str, Any]) -> list[str]:
+    """A run and those that it is part of."""
+    chain: list[str] = []
+    while run_id in runs and run_id not in chain:
+        chain.append(run_id)
+        run_id = runs[run_id].parent_id or ""
+    return chain
+
+
+def _blanked_body(run_id: str, stored: str, sought: Wanted) -> str:
     """The fields of a row with ERASED for texts in which something stands.
 
-    What tells steps, tools and codes apart stays, so that the run can be read.
+    What tells tools and codes apart stays, so that the run can be read. A step that is called by a
+    name that is sought gets another, the same in all events.
     """
     body: dict[str, Any] = _loaded(stored)
     changed = False
@@ -173,7 +217,34 @@ def _blanked_body(stored: str, sought: Sought) -> str:
         if sought.found_in(holder[key]):
             holder[key] = ERASED
             changed = True
+
+    def renamed(name: str) -> str:
+        """The id of a step, or `RUN/STEP`."""
+        nonlocal changed
+        before, slash, step = name.rpartition("/")
+        if not sought.found_in(step):
+            return name
+        changed = True
+        digest = sha256(f"{before or run_id}/{step}".encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{before}{slash}erased_{digest[:12]}"
+
+    _rename_steps(body, renamed)
     return _dumped(body) if changed else stored
+
+
+def _rename_steps(body: dict[str, Any], renamed: Callable[[str], str]) -> None:
+    for key in ("step_id", "parent", "forked_from"):
+        if isinstance(body.get(key), str):
+            body[key] = renamed(body[key])
+    for key in ("step_ids", "needs", "asks", "reopened"):
+        if isinstance(body.get(key), list):
+            body[key] = [renamed(each) if isinstance(each, str) else each for each in body[key]]
+    for error in (body.get("error"), *(body.get("errors") or ())):
+        if isinstance(error, dict) and isinstance(error.get("step"), str):
+            error["step"] = renamed(error["step"])
+    for key in ("reasons", "input_hashes"):
+        if isinstance(body.get(key), dict):
+            body[key] = {renamed(step): said for step, said in body[key].items()}
 
 
 def _texts(body: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -207,7 +278,7 @@ def _dumped(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _files_with(folder: Path | None, sought: Sought) -> Iterator[Path]:
+def _files_with(folder: Path | None, sought: Wanted) -> Iterator[Path]:
     """The stored outputs in which something stands, half-written ones included."""
     if folder is None or not folder.is_dir():
         return

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from treadle.cli.run_view import RunView
-from treadle.core.events import Event, Payload, StepPlanned
+from treadle.core.events import Event, StepPlanned
+from treadle.core.payload import Payload
 
 
 class Events:

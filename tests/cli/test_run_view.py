@@ -13,7 +13,6 @@ from treadle.core.events import (
     ApprovalRequested,
     Event,
     ModelCalled,
-    Payload,
     PlanningStarted,
     PlanReady,
     RepairRequested,
@@ -28,6 +27,7 @@ from treadle.core.events import (
     StepStarted,
     StepStatus,
 )
+from treadle.core.payload import Payload
 
 BROKEN = ErrorInfo("broken", "it broke")
 

@@ -15,7 +15,7 @@ from treadle.core.errors import (
     ToolError,
     TreadleError,
 )
-from treadle.core.events import Payload
+from treadle.core.payload import Payload
 
 
 @pytest.mark.parametrize("kind", [ConfigError, InputError, ModelError, PlanError, RunError])

@@ -15,7 +15,6 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import (
     Event,
     ModelCalled,
-    Payload,
     PlanReady,
     RunFinished,
     RunStarted,
@@ -26,6 +25,7 @@ from treadle.core.events import (
     StepRetrying,
     StepStarted,
 )
+from treadle.core.payload import Payload
 from treadle.executor import RunResult, StepResult
 from treadle.testing import FakeClock
 from treadle.tools import tool

@@ -42,9 +42,10 @@ async def bounded(outcome: Any) -> Outcome:
 
 
 async def test_calls_end_in_the_order_of_their_deadlines() -> None:
-    seconds = {f"s{n}": 0.05 + 0.05 * ((7 * n) % 10) for n in range(10)}
+    # Far apart: a busy machine may look at the deadlines late, and then at several at once.
+    seconds = {f"s{n}": 0.05 + 0.25 * ((2 * n) % 5) for n in range(5)}
     plan = plan_of(*(step(name, "hang", timeout=wait) for name, wait in seconds.items()))
-    outcome = await bounded(execute(plan, [hanging()], max_parallel=10))
+    outcome = await bounded(execute(plan, [hanging()], max_parallel=5))
     assert {outcome.code(name) for name in seconds} == {"tool_timeout"}
     began = {event.step_id: event.at for event in outcome.events(StepStarted)}
     ended = {event.step_id: event.at for event in outcome.events(StepFinished)}
@@ -215,10 +216,10 @@ async def test_a_call_whose_time_is_up_while_the_run_is_cancelled_is_cancelled()
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.0)
 
     driver = Driver([slow_to_go])
-    driver.start(plan_of(step("a", "slow_to_go", timeout=0.1)))
+    driver.start(plan_of(step("a", "slow_to_go", timeout=0.6)))
     await asyncio.wait_for(started.wait(), BOUND)
     driver.execution.cancel()
     outcome = await driver.end(BOUND)

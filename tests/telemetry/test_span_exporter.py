@@ -20,7 +20,6 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.events import (
     Event,
     ModelCalled,
-    Payload,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -32,6 +31,7 @@ from treadle.core.events import (
     UndoFinished,
     UndoStarted,
 )
+from treadle.core.payload import Payload
 from treadle.telemetry import SpanExporter
 from treadle.testing import ScriptedModel
 

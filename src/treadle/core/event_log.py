@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from treadle.core.clock import Clock
 from treadle.core.events import Event, RunFinished, RunResumed, RunWaiting
+
+if TYPE_CHECKING:
+    from treadle.core.erasing import Erasing
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -46,6 +49,7 @@ class EventLog:
         "_clock",
         "_from",
         "_published",
+        "erasures",
         "events",
         "loop",
         "observer",
@@ -66,6 +70,8 @@ class EventLog:
         """Where the run goes on; None before it does."""
         self.observer: Callable[[Event], None] | None = None
         """Told of each event as it is added."""
+        self.erasures: dict[object, Erasing] = {}
+        """What was erased while the run went on, by who did it; see `treadle.core.erasing`."""
         self.events: list[Event] = list(events)
         self._published = len(self.events)
         # With a recorder the run goes on after them: no end among them is the last.

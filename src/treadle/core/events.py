@@ -12,45 +12,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from treadle.core.chat import Usage
-from treadle.core.errors import ErrorInfo, RunError
-from treadle.core.json_value import JsonValue
+from treadle.core.errors import ErrorInfo
+from treadle.core.payload import Payload
 
 RunStatus: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paused"]
 StepStatus: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "waiting"]
-
-
-class Payload:
-    """A value that an event refers to. Erasing it leaves the event in place.
-
-    artifact: whether the value is the description of a file that holds the real one.
-    """
-
-    __slots__ = ("_erased", "_value", "artifact")
-
-    def __init__(self, value: JsonValue, *, artifact: bool = False) -> None:
-        self._value = value
-        self._erased = False
-        self.artifact = artifact
-
-    @property
-    def erased(self) -> bool:
-        """Whether the value is gone."""
-        return self._erased
-
-    @property
-    def value(self) -> JsonValue:
-        """The value. Raises RunError (`payload_erased`) after `erase`."""
-        if self._erased:
-            raise RunError("payload_erased", "this payload was erased; only its event remains")
-        return self._value
-
-    def erase(self) -> None:
-        """Forget the value for good."""
-        self._value = None
-        self._erased = True
-
-    def __repr__(self) -> str:
-        return "Payload(erased)" if self._erased else f"Payload({self._value!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

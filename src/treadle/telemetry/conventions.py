@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo
-from treadle.core.events import ModelCalled, Payload
+from treadle.core.events import ModelCalled
 from treadle.core.json_value import as_text, compact_json
+from treadle.core.payload import Payload
 
 Attributes: TypeAlias = dict[str, str | int | float | bool]
 

@@ -11,7 +11,7 @@ from treadle.cli.show.layers import in_layers
 from treadle.cli.show.selection import left_out, selected
 from treadle.cli.show.timeline import StepLine, Timeline
 from treadle.cli.show.tree import in_tree
-from treadle.core.events import Payload
+from treadle.core.payload import Payload
 
 GRAPHS = st.dictionaries(
     st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefghxy"), unique=True, max_size=4)

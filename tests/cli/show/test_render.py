@@ -22,7 +22,6 @@ from treadle.core.errors import ErrorInfo, InputError
 from treadle.core.events import (
     ApprovalRequested,
     Event,
-    Payload,
     PlanReady,
     RunFinished,
     RunResumed,
@@ -31,6 +30,7 @@ from treadle.core.events import (
     StepPlanned,
     StepStarted,
 )
+from treadle.core.payload import Payload
 from treadle.planner.draw import to_mermaid
 
 FORMATS = ("text", "json", "mermaid", "html")

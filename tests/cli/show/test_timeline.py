@@ -21,7 +21,6 @@ from treadle.core.events import (
     ChildRunFinished,
     Event,
     ModelCalled,
-    Payload,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -33,6 +32,7 @@ from treadle.core.events import (
     UndoFinished,
     UndoStarted,
 )
+from treadle.core.payload import Payload
 from treadle.testing import ScriptedModel
 
 

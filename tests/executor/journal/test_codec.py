@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from treadle.core import events as catalogue
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo, RunError
-from treadle.core.events import Event, Payload, PlanReady, RunStarted, StepFinished, StepPlanned
+from treadle.core.events import Event, PlanReady, RunStarted, StepFinished, StepPlanned
+from treadle.core.payload import Payload
 from treadle.executor.journal.codec import decode, encode, erase
 
 KINDS: list[type[Event]] = sorted(

@@ -14,12 +14,13 @@ from treadle.core.event_log import EventLog
 from treadle.core.events import (
     AnswerDelta,
     Event,
-    Payload,
     RunFinished,
     RunStarted,
     StepFinished,
+    StepPlanned,
     StepStarted,
 )
+from treadle.core.payload import Payload
 from treadle.executor.journal import Journal
 from treadle.executor.journal.erasure import ERASED, JournalErasure
 from treadle.memory.erasure.sought import Sought
@@ -128,3 +129,52 @@ async def test_runs_of_others_are_not_looked_at(journal: Journal) -> None:
     erasure = JournalErasure(journal.database, run_ids={"r2"})
     assert await erasure.purge(Sought([NAME])) == {"run": 1, "event": 1}
     assert (await journal.row("r1")).task == f"Write to {NAME}."
+
+
+async def test_runs_within_a_run_are_its_own_and_so_are_its_large_outputs(
+    journal: Journal, tmp_path: Path
+) -> None:
+    folder = tmp_path / "artifacts"
+    store = ArtifactStore(folder, threshold=100)
+    kept = [store.keep([f"{each} " * 200, f"signed: {NAME}"]) for each in ("mine", "theirs")]
+    finished = []
+    for each in kept:
+        assert isinstance(each, Artifact)
+        output = Payload(each.as_json(), artifact=True)
+        finished.append(StepFinished(step_id="a", status="succeeded", output=output))
+    await write(journal, "r1", "Read the letters.")
+    recording = await journal.begin(
+        "r1.a.1", task=f"Read what {NAME} wrote.", parent_id="r1", now=1
+    )
+    recording.log = log = EventLog("r1.a.1", SystemClock(), recording)
+    log.append(finished[0])
+    await journal.leave(recording)
+    await write(journal, "r2", f"Write to {NAME}.", finished[1])
+    done = await JournalErasure(journal.database, folder, {"r1"}).purge(Sought([NAME]))
+    assert done == {"run": 1, "event": 1, "artifact file": 1}
+    assert [each.name for each in folder.iterdir()] == [kept[1].path.name]  # type: ignore[union-attr]
+    assert (await journal.row("r2")).task == f"Write to {NAME}."
+
+
+async def test_a_step_that_is_called_by_the_name_gets_another(journal: Journal) -> None:
+    named = "mail_zuleikha_quartermaine"
+    await write(
+        journal,
+        "r1",
+        "Write letters.",
+        StepPlanned(step_id=named, tool="mail", needs=(), step=Payload({"id": named})),
+        StepPlanned(step_id="b", tool="mail", needs=(named,), step=Payload({"id": "b"})),
+        StepFinished(
+            step_id=named, status="failed", error=ErrorInfo("tool_failed", "no", step_id=named)
+        ),
+    )
+    assert await JournalErasure(journal.database).purge(Sought([NAME])) == {"event": 3}
+    _, first, second, finished, _ = await journal.events("r1")
+    assert isinstance(first, StepPlanned)
+    assert isinstance(second, StepPlanned)
+    assert isinstance(finished, StepFinished)
+    assert first.step_id.startswith("erased_")
+    assert second.needs == (first.step_id,)
+    assert finished.step_id == first.step_id
+    assert finished.error == ErrorInfo("tool_failed", "no", step_id=first.step_id)
+    assert second.step_id == "b"

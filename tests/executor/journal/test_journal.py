@@ -551,7 +551,7 @@ async def test_a_command_that_is_committed_after_a_later_one_is_not_lost(
             async with asyncio.timeout(SECONDS):
                 await first.wait()
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SECONDS):
                 await both.wait()
         finally:
             await journal.leave(recording)
@@ -619,7 +619,7 @@ async def test_a_command_that_makes_no_sense_does_not_stop_the_others(
                     await other.ask("run-1", "cancel", {})
                     break
             try:
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(SECONDS):
                     await stream.ended()
             except TimeoutError:
                 pytest.fail(f"not cancelled after {time.monotonic() - begun:.0f} s")

@@ -7,8 +7,8 @@ import re
 
 from treadle.cli.show.timeline import Child, StepLine, Timeline, readable
 from treadle.core.clock import iso_time
-from treadle.core.events import Payload
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 
 _NOT_ASCII = re.compile(r"[^\n -~]")
 

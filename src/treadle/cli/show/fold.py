@@ -17,7 +17,6 @@ from treadle.core.events import (
     DoubtSettled,
     Event,
     ModelCalled,
-    Payload,
     PlanReady,
     RunFinished,
     RunResumed,
@@ -33,6 +32,7 @@ from treadle.core.events import (
     UndoFinished,
     UndoStarted,
 )
+from treadle.core.payload import Payload
 from treadle.executor.doubt_names import names_in_doubt
 
 

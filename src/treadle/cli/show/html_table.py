@@ -9,8 +9,8 @@ from treadle.cli.harmless import harmless
 from treadle.cli.looks import GLYPHS, seconds
 from treadle.cli.show.svg import element, escaped
 from treadle.cli.show.timeline import StepLine, Timeline, readable
-from treadle.core.events import Payload
 from treadle.core.json_value import as_text
+from treadle.core.payload import Payload
 
 MOST_TEXT = 4_000
 """Characters of an output, an answer or a task on the page."""

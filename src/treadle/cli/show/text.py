@@ -14,8 +14,8 @@ from treadle.cli.show.selection import left_out, selected
 from treadle.cli.show.timeline import StepLine, Stretch, Timeline, readable
 from treadle.cli.show.tree import in_tree
 from treadle.core.clock import iso_time
-from treadle.core.events import Payload
 from treadle.core.json_value import as_text
+from treadle.core.payload import Payload
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -10,8 +10,9 @@ from treadle.cli.looks import GLYPHS
 from treadle.cli.run_view import Look
 from treadle.core.chat import Usage
 from treadle.core.errors import ErrorInfo
-from treadle.core.events import Event, Payload, RunStatus
+from treadle.core.events import Event, RunStatus
 from treadle.core.json_value import JsonValue
+from treadle.core.payload import Payload
 
 StretchKind: TypeAlias = Literal["run", "retry", "approval", "model", "rest"]
 
