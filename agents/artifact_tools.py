@@ -35,7 +35,7 @@ def _readers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
         Args:
             prefix: what their names begin with; all by default.
         """
-        found = (await artifacts.all(namespace, prefix))[:MOST_LISTED]
+        found = (await artifacts.all(prefix, namespace=namespace))[:MOST_LISTED]
         _read(frozenset(label for each in found for label in each.taint))
         return [
             {
@@ -59,9 +59,11 @@ def _readers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
         try:
             count = max(1, min(lines, MOST_LINES))
             if first_line < 0:
-                part = await artifacts.read_last_lines(namespace, name, count=-first_line)
+                part = await artifacts.read_last_lines(name, namespace=namespace, count=-first_line)
             else:
-                part = await artifacts.read_lines(namespace, name, first=first_line, count=count)
+                part = await artifacts.read_lines(
+                    name, namespace=namespace, first=first_line, count=count
+                )
         except InputError as error:
             raise ToolError(error.code, error.message) from None
         _read(part.artifact.taint)
@@ -73,7 +75,7 @@ def _readers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
 def _writers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
     async def take_back(result: dict[str, Any], name: str, text: str) -> None:
         try:
-            await artifacts.cut(namespace, _changed(name, result), result["start"])
+            await artifacts.cut(_changed(name, result), result["start"], namespace=namespace)
         except InputError as error:
             raise ToolError(error.code, error.message) from None
 
@@ -87,7 +89,7 @@ def _writers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
         """
         try:
             made = await artifacts.write(
-                namespace, name, text, taint=_written(), key=idempotency_key
+                name, text, namespace=namespace, taint=_written(), key=idempotency_key
             )
         except InputError as error:
             raise ToolError(error.code, error.message) from None
@@ -103,7 +105,7 @@ def _writers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
         """
         try:
             made = await artifacts.append(
-                namespace, name, text, taint=_written(), key=idempotency_key
+                name, text, namespace=namespace, taint=_written(), key=idempotency_key
             )
         except InputError as error:
             raise ToolError(error.code, error.message) from None

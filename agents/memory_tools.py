@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from treadle.core.errors import InputError, RunError, ToolError
+from treadle.core.program import current_program
 from treadle.core.taint import CLEAN, Labels, current_taint
 from treadle.tools import Effect, Tool, tool
 
@@ -51,11 +53,23 @@ def memory_tools(memory: Callable[[], Memory], *, forgets: bool = True) -> list[
     return [*made, _forget(memory)] if forgets else made
 
 
+def tools_of(memory: object, taken: Collection[str] = ()) -> list[Tool]:
+    """The tools of a whole Memory, but for names that others have; none of a part of one."""
+    # Whoever has a Memory has loaded it; nobody else is to wait for that.
+    if "treadle.memory.memory" not in sys.modules:
+        return []
+    from treadle.memory.memory import Memory
+
+    if not isinstance(memory, Memory):
+        return []
+    return [each for each in memory_tools(lambda: memory) if each.name not in taken]
+
+
 def _remember(memory: Callable[[], Memory]) -> Tool:
     async def take_back(result: dict[str, Any], text: str, actor: str = "") -> None:
         if result["outcome"] != "new":
             return
-        with _coded():
+        with _coded(), _outside_of_runs():
             try:
                 await memory().forget(episodes=[result["id"]], reason="taken back")
             except RunError as error:
@@ -187,6 +201,16 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
         "text": f"forgotten: {rows} rows are gone, {proved}" if rows else "there was nothing of it",
         "notes": list(receipt.notes),
     }
+
+
+@contextmanager
+def _outside_of_runs() -> Iterator[None]:
+    """Within the block, what is erased is not what a run was asked to forget."""
+    token = current_program.set(None)
+    try:
+        yield
+    finally:
+        current_program.reset(token)
 
 
 @contextmanager

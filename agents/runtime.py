@@ -80,7 +80,8 @@ class Runtime(RecordedRuns):
     dry_run: whether nothing is to be changed: tools with effects are played by their mocks.
     memory: a `treadle.memory.Memory`, which its owner closes after this. Before a task is planned
         it is asked what bears on it; a plan that has worked for the same is used again; what runs
-        teach goes there, off their way.
+        teach goes there, off their way. Plans may call `remember`, `recall`, `recall_about` and
+        `forget` on it, beside the built-in tools.
 
     Raises ConfigError for what cannot be used. Nothing is contacted before the first run.
     """
@@ -129,6 +130,7 @@ class Runtime(RecordedRuns):
             workspace=self.workspace if builtins else None,
             hosts=allow_hosts,
             dry_run=dry_run,
+            memory=memory,
         )
         """Everything that plans may call."""
         url = database if database is not None else self._settings.get("database_url")

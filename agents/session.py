@@ -99,7 +99,8 @@ class ChatSession:
         If a person must approve something and the Runtime has no `approve`, the events end with
         RunWaiting and the result's status is `waiting`; `decide` goes on from there.
 
-        A turn that still waits for `decide` is given up by the next one.
+        A turn that still waits for `decide` is given up by the next one. One in which something was
+        erased from a memory takes the conversation with it.
 
         Leaving the block raises RunError (`turn_running`) when a turn is under way.
         """
@@ -201,6 +202,7 @@ class ChatSession:
             _, pipeline = self._live.popitem()
             pipeline.cancel()
             result = await pipeline.finish()
+            await pipeline.erase_again()
             self.usage += result.usage
 
     async def _invoke(self, turn: SessionState | Command[Any], pipeline: Pipeline) -> RunResult:
@@ -219,6 +221,10 @@ class ChatSession:
         result = pipeline.result
         self.usage += result.usage
         self.last_plan = result.plan or self.last_plan
+        if pipeline.forgot:
+            # Whom it was about stands in the conversation, in the words of the person at least.
+            await self._checkpointer.adelete_thread(self.thread_id)
+            self._messages, self.last_plan = [], None
         return result
 
     def _compiled(self) -> CompiledStateGraph[SessionState]:
@@ -235,7 +241,9 @@ class ChatSession:
 
     def _stage(self, name: str) -> Any:
         async def node(state: SessionState) -> dict[str, Any]:
-            return {"stage": await getattr(self._run_of(state), name)()}
+            stage = await getattr(self._run_of(state), name)()
+            # The run may have erased the checkpoints so far, which said what was to be forgotten.
+            return {"stage": stage, "run_id": state["run_id"]}
 
         return node
 

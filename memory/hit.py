@@ -46,16 +46,18 @@ class Recall:
 
     reason: why there are no hits, or fewer than asked for; empty where there is nothing to say.
     tokens: what the texts of the hits take in a prompt, an estimate.
+    left_out: hits that did not fit into the budget.
     """
 
     hits: tuple[Hit, ...]
     reason: str = ""
     tokens: int = 0
+    left_out: int = 0
 
     @property
     def nothing_relevant(self) -> bool:
         """Whether memory has nothing that bears on the query."""
-        return not self.hits
+        return not self.hits and not self.left_out
 
     @property
     def taint(self) -> Labels:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +12,7 @@ from treadle.core.chat import ChatModel
 from treadle.core.clock import Clock, SystemClock
 from treadle.core.database import Database, DatabaseUrl
 from treadle.core.embedder import Embedder
-from treadle.core.errors import RunError
+from treadle.core.errors import RunError, TreadleError
 from treadle.core.json_value import JsonValue
 from treadle.core.taint import CLEAN, Labels
 from treadle.memory.carrying import Imported, export_file, import_file
@@ -26,12 +24,13 @@ from treadle.memory.erasure.receipt import Receipt
 from treadle.memory.hit import Recall
 from treadle.memory.kinds import Kind, Origin
 from treadle.memory.learning import Learning
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Namespace, Where
 from treadle.memory.policies import Policies
 from treadle.memory.recall import Recaller
 from treadle.memory.statistics import Statistics, statistics
 from treadle.memory.store import Store
 from treadle.memory.working import handlers_of
+from treadle.memory.writing.background import Background, Chore
 from treadle.memory.writing.draft import Draft
 from treadle.memory.writing.echo import EchoGuard
 from treadle.memory.writing.episodes import Episodes
@@ -53,7 +52,8 @@ class Memory:
     another calls `work`.
 
     database: "sqlite:///path", "postgresql://...", or a Database, which its owner closes.
-    namespace: the one that is meant where a call names none.
+    namespace: the one that is meant where a call names none, here and in `facts`, `artifacts` and
+        the rest; a path such as `users/alice` is the tenant `local`'s, and in calls this tenant's.
     embedder: `none`, `local`, `openai:MODEL`, a URL, or an Embedder; see `resolve_embedder`.
     model: proposes facts, lessons and summaries; without one rules alone do. It never decides.
     purges: other places that `forget` has to look through, such as the journal.
@@ -65,7 +65,7 @@ class Memory:
         self,
         database: str | Database,
         *,
-        namespace: Namespace | None = None,
+        namespace: Where = None,
         embedder: str | Embedder | NamedEmbedder | None = None,
         model: ChatModel | None = None,
         clock: Clock | None = None,
@@ -74,8 +74,8 @@ class Memory:
         self._owned = isinstance(database, str)
         opened = Database(DatabaseUrl.parse(database)) if isinstance(database, str) else database
         clock = clock or SystemClock()
-        self.namespace = namespace or Namespace()
-        self.store = Store(opened, clock)
+        self.namespace = Namespace.of(namespace, Namespace())
+        self.store = Store(opened, clock, home=self.namespace)
         self.embedder = resolve_embedder(embedder)
         learning = Learning(self.store, model)
         self.concepts = learning.concepts
@@ -104,13 +104,13 @@ class Memory:
         self._recaller = Recaller(self.store, self._dense)
         self._echo = EchoGuard(self.store)
         self._eraser = Eraser(self.store, purges)
-        self._background = AsyncExitStack()
+        self._background = Background(clock)
 
     async def remember(
         self,
         text: str,
         *,
-        namespace: Namespace | None = None,
+        namespace: Where = None,
         actor: str = "",
         source: str = "",
         origin: Origin = Origin.USER,
@@ -127,7 +127,7 @@ class Memory:
         """
         kept = await self.episodes.remember(
             text,
-            namespace=namespace or self.namespace,
+            namespace=namespace,
             actor=actor,
             source=source,
             origin=origin,
@@ -142,10 +142,10 @@ class Memory:
         return kept
 
     async def remember_many(
-        self, drafts: Sequence[Draft], *, namespace: Namespace | None = None
+        self, drafts: Sequence[Draft], *, namespace: Where = None
     ) -> tuple[Remembered, ...]:
         """Keep all of `drafts`, in order, or none of them."""
-        kept = await self.episodes.remember_many(drafts, namespace=namespace or self.namespace)
+        kept = await self.episodes.remember_many(drafts, namespace=namespace)
         self._worker.wake()
         return kept
 
@@ -154,7 +154,7 @@ class Memory:
         query: str,
         k: int = 10,
         *,
-        namespace: Namespace | None = None,
+        namespace: Where = None,
         as_of: When = None,
         known_at: When = None,
         budget_tokens: int | None = None,
@@ -170,7 +170,7 @@ class Memory:
 
         Raises InputError: `bad_query`, `bad_date`; RunError where the database fails.
         """
-        space = namespace or self.namespace
+        space = self._space(namespace)
         found = await self._recaller.recall(
             query,
             k,
@@ -187,7 +187,7 @@ class Memory:
     async def forget(
         self,
         *,
-        namespace: Namespace | None = None,
+        namespace: Where = None,
         subject: str | None = None,
         episodes: Collection[str] = (),
         everything: bool = False,
@@ -195,7 +195,7 @@ class Memory:
     ) -> Receipt:
         """Erase for good what is known of a subject, some episodes, or all; see `Eraser.forget`."""
         return await self._eraser.forget(
-            namespace=namespace or self.namespace,
+            namespace=self._space(namespace),
             subject=subject,
             episodes=episodes,
             everything=everything,
@@ -203,32 +203,31 @@ class Memory:
         )
 
     async def export(
-        self, path: Path | str, *, namespace: Namespace | None = None, embeddings: bool = True
+        self, path: Path | str, *, namespace: Where = None, embeddings: bool = True
     ) -> int:
         """Write the namespace and those below it to a file of JSON lines; its bytes.
 
         Raises InputError (`export_failed`).
         """
-        space = namespace or self.namespace
+        space = self._space(namespace)
         return await export_file(self.store, space, Path(path), embeddings=embeddings)
 
-    async def import_(self, path: Path | str, *, namespace: Namespace | None = None) -> Imported:
+    async def import_(self, path: Path | str, *, namespace: Where = None) -> Imported:
         """Add what `export` wrote, all or nothing; what is there already is left as it is.
 
         Raises InputError: `bad_import`, `import_too_new`, `import_failed`.
         """
-        done = await import_file(self.store, Path(path), namespace or self.namespace)
+        done = await import_file(self.store, Path(path), self._space(namespace))
         self._worker.wake()
         return done
 
-    async def stats(self, *, namespace: Namespace | None = None) -> Statistics:
+    async def stats(self, *, namespace: Where = None) -> Statistics:
         """How much the namespace and those below it hold."""
-        model = None if self.embedder is None else self.embedder.model
-        return await statistics(self.store, namespace or self.namespace, model)
+        return await statistics(self.store, self._space(namespace), self.embedder)
 
-    async def get(self, episode_id: str, *, namespace: Namespace | None = None) -> Episode:
+    async def get(self, episode_id: str, *, namespace: Where = None) -> Episode:
         """The episode with this id. Raises InputError (`unknown_episode`)."""
-        return await self.episodes.get(episode_id, namespace=namespace or self.namespace)
+        return await self.episodes.get(episode_id, namespace=namespace)
 
     async def work(self) -> int:
         """Work out everything that is due, now; how many pieces of work were done.
@@ -250,15 +249,27 @@ class Memory:
             if self._owned:
                 await self.store.database.close()
 
+    @property
+    def failure(self) -> TreadleError | None:
+        """Why the work in the background fails, where it does; nothing is lost, it is tried again.
+
+        Where it fails to the end of the block, that raises it, unless the block raises itself.
+        """
+        return self._background.failure
+
     async def __aenter__(self) -> Self:
-        group = await self._background.enter_async_context(asyncio.TaskGroup())
-        for loop in (self._worker.run(), self._tidy_now_and_then()):
-            self._background.callback(group.create_task(loop).cancel)
+        await self._background.start(
+            Chore("the outbox", self._worker.work_once, self._worker.pause),
+            Chore("limits and erasures", self._tidy, self._until_tidying),
+        )
         return self
+
+    def _space(self, namespace: Where) -> Namespace:
+        return Namespace.of(namespace, self.namespace)
 
     async def _tidy(self) -> None:
         for space in await self.policies.limited():
-            await self.policies.enforce(space)
+            await self.policies.enforce(namespace=space)
         try:
             await self._eraser.finish()
         except RunError as error:
@@ -266,14 +277,8 @@ class Memory:
             if error.code != "erasure_pending":
                 raise
 
-    async def _tidy_now_and_then(self) -> None:
-        while True:
-            try:
-                await self._tidy()
-            except RunError as error:
-                if error.code not in ("database_locked", "database_unavailable"):
-                    raise
-            await self.store.clock.sleep(_TIDY_SECONDS)
+    async def _until_tidying(self) -> None:
+        await self.store.clock.sleep(_TIDY_SECONDS)
 
     async def __aexit__(
         self,
@@ -282,3 +287,5 @@ class Memory:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+        if error is None and self.failure is not None:
+            raise self.failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 from treadle.core.errors import InputError
 
@@ -43,6 +43,23 @@ class Namespace:
         """The namespace that `text` names, with or without "/" around it."""
         return cls(text.strip("/"), tenant)
 
+    @classmethod
+    def of(cls, where: Where, home: Namespace) -> Namespace:
+        """The namespace that a caller means; `home` is their own.
+
+        Raises InputError (`bad_namespace`) for names that are none, and for what is no name.
+        """
+        if where is None:
+            return home
+        if isinstance(where, Namespace):
+            return where
+        if not isinstance(where, str):
+            raise InputError(
+                "bad_namespace",
+                f"a namespace is a Namespace or its path, such as users/alice, not {where!r:.100}",
+            )
+        return cls.parse(where, home.tenant)
+
     def holds(self, other: Namespace) -> bool:
         """Whether `other` is this namespace or lies below it."""
         if other.tenant != self.tenant:
@@ -51,6 +68,10 @@ class Namespace:
 
     def __str__(self) -> str:
         return f"{self.tenant}:{self.path}"
+
+
+Where: TypeAlias = Namespace | str | None
+"""Which namespace is meant: itself, its path in one's own tenant, or one's own for None."""
 
 
 def _check(what: str, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from treadle.core.json_value import JsonValue
 from treadle.core.threads import run_in_thread
 from treadle.memory import tables
+from treadle.memory.embedders import NamedEmbedder
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
-from treadle.memory.store import Partition, Store
-from treadle.memory.writing.outbox import DEAD, DeadLetter, Outbox
+from treadle.memory.store import Store
+from treadle.memory.writing.outbox import DeadLetter, Outbox
 
 _WITH_VECTORS = ("episode", "fact")
 """The kinds of items that get vectors."""
@@ -72,52 +73,46 @@ class Statistics:
         }
 
 
-async def statistics(store: Store, above: Namespace, model: str | None) -> Statistics:
+async def statistics(store: Store, above: Namespace, embedder: NamedEmbedder | None) -> Statistics:
     """Count what `above` and the namespaces below it hold.
 
-    model: count vectors of this one.
+    embedder: count the vectors of this one.
     """
-    spaces: Sequence[Namespace] = await store.namespaces(above)
+    model = None if embedder is None else embedder.model or embedder.name
     rows: Counter[str] = Counter()
-    waiting: Counter[str] = Counter()
-    dead: Counter[str] = Counter()
-    embedded: Counter[str] = Counter()
-
-    async def count(partition: Partition) -> None:
+    async with store.counting(above) as branch:
+        namespaces = await branch.namespaces()
         for table in tables.PARTITIONED:
             if table is not tables.outbox:
-                found = await partition.execute(partition.rows(table, sa.func.count()))
-                rows[table.name] += int(found.scalar_one())
-        number = sa.func.count().label("number")
-        outbox = tables.outbox.c
-        gone = (outbox.available_at >= DEAD).label("gone")
-        query = partition.rows(tables.outbox, outbox.task, gone, number)
-        for row in await partition.execute(query.group_by(outbox.task, gone)):
-            (dead if row.gone else waiting)[row.task] += int(row.number)
+                rows[table.name] = sum(int(row.number) for row in await branch.count(table))
         vector = tables.embedding.c
-        query = partition.rows(tables.embedding, vector.kind, number)
-        for row in await partition.execute(
-            query.where(vector.model == model).group_by(vector.kind)
-        ):
-            embedded[Kind(row.kind).name.lower()] += int(row.number)
-
-    for each in spaces:
-        await store.read(each, count)
-    letters = [
-        letter for letter in await Outbox(store).dead_letters() if above.holds(letter.namespace)
-    ]
+        vectors = await branch.count(tables.embedding, vector.kind, where=[_made_by(embedder)])
+    embedded = {Kind(row.kind).name.lower(): int(row.number) for row in vectors}
+    outbox = Outbox(store)
+    work = await outbox.counts(namespace=above)
     path = store.database.url.path
     return Statistics(
         above,
-        len(spaces),
-        rows,
-        waiting,
-        dead,
-        tuple(letters[:_DEAD_SHOWN]),
+        namespaces,
+        rows if namespaces else {},
+        {task: counts["waiting"] for task, counts in work.items() if counts["waiting"]},
+        {task: counts["dead"] for task, counts in work.items() if counts["dead"]},
+        await outbox.dead_letters(_DEAD_SHOWN, namespace=above),
         model,
         embedded,
         {} if path is None else await run_in_thread(lambda: _sizes(path)),
     )
+
+
+def _made_by(embedder: NamedEmbedder | None) -> sa.ColumnElement[bool]:
+    """The condition that a vector is of `embedder`, also where its dimensions are not known yet."""
+    model = tables.embedding.c.model
+    if embedder is None:
+        return sa.false()
+    if embedder.model is not None:
+        return model == embedder.model
+    start = f"{embedder.name}/"
+    return sa.func.substr(model, 1, len(start)) == start
 
 
 def _sizes(path: Path) -> dict[str, int]:

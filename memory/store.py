@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -16,13 +16,15 @@ from treadle.core.database.straight import Statements
 from treadle.core.errors import RunError
 from treadle.core.ids import new_item_id
 from treadle.memory import tables
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Namespace, Where
 
 _NOWHERE = 0
 """The number of namespaces that are not there: no row has it."""
 
 _TICK = 1e-6
 """Seconds between two moments of recording in one namespace, at least."""
+
+_NAMES_AT_ONCE = 500
 
 _LONGEST_WAIT = 120.0
 """Seconds until a write that only waits is given up, with `database_locked`."""
@@ -125,6 +127,45 @@ class Partition:
 
 _PARTITIONED = frozenset(tables.PARTITIONED)
 
+
+class Branch:
+    """A namespace with those below it, within one transaction that reads: what is counted there."""
+
+    def __init__(self, connection: Statements, above: Namespace) -> None:
+        self._connection = connection
+        self._inside = sa.select(tables.namespace.c.id).where(_below(above))
+
+    async def namespaces(self) -> int:
+        """How many there are."""
+        query = sa.select(sa.func.count()).select_from(self._inside.subquery())
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def count(
+        self,
+        table: sa.Table,
+        *by: sa.ColumnElement[Any],
+        where: Sequence[sa.ColumnElement[bool]] = (),
+    ) -> Sequence[sa.Row[Any]]:
+        """The rows of `table` for which `where` holds: `number` of them, for each value of `by`."""
+        query = sa.select(*by, sa.func.count().label("number")).where(self._owns(table), *where)
+        return (await self._connection.execute(query.group_by(*by))).all()
+
+    async def first(
+        self, table: sa.Table, most: int, where: sa.ColumnElement[bool]
+    ) -> Sequence[sa.Row[Any]]:
+        """The first rows of `table` for which `where` holds, with `tenant` and `path`."""
+        space = tables.namespace
+        query = (
+            sa.select(table, space.c.tenant, space.c.path)
+            .join(space, space.c.id == table.c.namespace_id)
+            .where(self._owns(table), where)
+        )
+        return (await self._connection.execute(query.order_by(table.c.id).limit(most))).all()
+
+    def _owns(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        return table.c.namespace_id.in_(self._inside)
+
+
 Within = Callable[[Partition], Coroutine[Any, Any, ResultT]]
 """What is done in a namespace, within one transaction."""
 
@@ -133,6 +174,7 @@ class Store:
     """Memory's tables in one database.
 
     new_id: makes the ids that items keep through export and import.
+    home: the namespace that is meant where a call names none, and whose tenant a path is of.
     """
 
     def __init__(
@@ -140,43 +182,57 @@ class Store:
         database: Database,
         clock: Clock | None = None,
         new_id: Callable[[], str] = new_item_id,
+        *,
+        home: Namespace | None = None,
     ) -> None:
         self.database = database
         self.clock = clock or SystemClock()
         self.new_id = new_id
+        self.home = home or Namespace()
 
     @asynccontextmanager
-    async def reading(self, namespace: Namespace) -> AsyncIterator[Partition]:
+    async def reading(self, namespace: Where) -> AsyncIterator[Partition]:
         """One transaction that reads. A namespace that is not there has nothing in it."""
+        space = Namespace.of(namespace, self.home)
         async with self.database.reading() as connection:
-            yield await self._found(connection, namespace)
+            yield await self._found(connection, space)
 
     @asynccontextmanager
-    async def writing(self, namespace: Namespace) -> AsyncIterator[Partition]:
+    async def writing(self, namespace: Where) -> AsyncIterator[Partition]:
         """One transaction that writes; others that write to the namespace wait for its end.
 
         It is committed, and durable, at the end of the block; an exception takes all of it back.
         """
+        space = Namespace.of(namespace, self.home)
         async with self.database.writing() as connection:
-            yield await self._entered(connection, namespace)
+            yield await self._entered(connection, space)
 
-    async def read(self, namespace: Namespace, work: Within[ResultT]) -> ResultT:
+    @asynccontextmanager
+    async def counting(self, above: Where) -> AsyncIterator[Branch]:
+        """One transaction that counts what a namespace and those below it hold."""
+        space = Namespace.of(above, self.home)
+        async with self.database.reading() as connection:
+            yield Branch(connection, space)
+
+    async def read(self, namespace: Where, work: Within[ResultT]) -> ResultT:
         """What `work` gives: like `reading`, and quicker, for work that waits for nothing else."""
+        space = Namespace.of(namespace, self.home)
 
         async def within(connection: Statements) -> ResultT:
-            return await work(await self._found(connection, namespace))
+            return await work(await self._found(connection, space))
 
         return await self.database.in_one_go(within, writes=False)
 
-    async def write(self, namespace: Namespace, work: Within[ResultT]) -> ResultT:
+    async def write(self, namespace: Where, work: Within[ResultT]) -> ResultT:
         """What `work` gives: like `writing`, and quicker, for work that waits for nothing else.
 
         It waits longer for its turn. SQLite wakes those who wait in no order: with eight writers on
         a busy machine one of them can be passed over for longer than the database itself waits.
         """
+        space = Namespace.of(namespace, self.home)
 
         async def within(connection: Statements) -> ResultT:
-            return await work(await self._entered(connection, namespace))
+            return await work(await self._entered(connection, space))
 
         deadline = self.clock.monotonic() + _LONGEST_WAIT
         while True:
@@ -207,15 +263,45 @@ class Store:
     async def namespaces(self, above: Namespace) -> tuple[Namespace, ...]:
         """`above` and those below it, as far as they are there, in the order of their paths."""
         column = tables.namespace.c
-        query = sa.select(column.path).where(column.tenant == above.tenant).order_by(column.path)
-        if above.path:
-            below = f"{above.path}/"
-            query = query.where(
-                (column.path == above.path) | (sa.func.substr(column.path, 1, len(below)) == below)
-            )
+        query = sa.select(column.path).where(_below(above)).order_by(column.path)
         async with self.database.reading() as connection:
             found = await connection.execute(query)
             return tuple(Namespace(path, above.tenant) for (path,) in found)
+
+    async def known_elsewhere(self, namespace: Namespace, names: Collection[str]) -> set[str]:
+        """Those of `names` that other namespaces of the tenant have for entities of theirs: not
+        `namespace`, nor what lies below it.
+        """
+        space, entity = tables.namespace.c, tables.entity.c
+        if not namespace.path:
+            return set()
+        below = f"{namespace.path}/"
+        others = sa.select(space.id).where(
+            space.tenant == namespace.tenant,
+            space.path != namespace.path,
+            sa.func.substr(space.path, 1, len(below)) != below,
+        )
+        wanted, found = sorted(names), set[str]()
+        async with self.database.reading() as connection:
+            for start in range(0, len(wanted), _NAMES_AT_ONCE):
+                some = wanted[start : start + _NAMES_AT_ONCE]
+                query = sa.select(entity.name).where(
+                    entity.name.in_(some), entity.namespace_id.in_(others)
+                )
+                found.update((await connection.execute(query.distinct())).scalars())
+        return found
+
+
+def _below(above: Namespace) -> sa.ColumnElement[bool]:
+    """The condition that a row of namespaces is `above`, or lies below it."""
+    column = tables.namespace.c
+    tenant = column.tenant == above.tenant
+    if not above.path:
+        return tenant
+    below = f"{above.path}/"
+    return tenant & (
+        (column.path == above.path) | (sa.func.substr(column.path, 1, len(below)) == below)
+    )
 
 
 _FIND = sa.select(tables.namespace.c.id, tables.namespace.c.last_recorded).where(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 from treadle.core.errors import InputError
@@ -14,8 +15,13 @@ LATEST = 253_402_300_799.0
 """The end of the year 9999."""
 
 
+_YEAR_OR_MONTH = re.compile(r"\d{4}(?:-\d{2})?")
+
+
 def seconds(time: datetime | float | str | None) -> float | None:
     """`time` as seconds since 1970; None stays None. A datetime without a zone is in UTC.
+
+    A text is ISO 8601; of a year, a month or a day alone the first moment is meant.
 
     Raises InputError (`bad_date`) for what is no date between the years 1 and 9999.
     """
@@ -46,8 +52,10 @@ def moment(timestamp: float | None) -> datetime | None:
 
 
 def _parsed(text: str) -> datetime:
+    text = text.strip()
+    whole = f"{text}-01-01"[:10] if _YEAR_OR_MONTH.fullmatch(text) else text
     try:
-        return datetime.fromisoformat(text.strip())
+        return datetime.fromisoformat(whole)
     except ValueError:
         raise _bad(repr(text[:60])) from None
 
@@ -55,6 +63,6 @@ def _parsed(text: str) -> datetime:
 def _bad(what: str) -> InputError:
     return InputError(
         "bad_date",
-        f"{what} is no date between the years 1 and 9999; write it like 2026-03-31 or "
-        "2026-03-31T14:00:00+02:00",
+        f"{what} is no date between the years 1 and 9999; write it like 2026, 2026-03, 2026-03-31 "
+        "or 2026-03-31T14:00:00+02:00",
     )

@@ -75,4 +75,4 @@ class _Summaries:
 
     async def work(self, lease: Lease) -> None:
         """Bring all summaries of the namespace up to date."""
-        await self._people.refresh_all(lease.namespace)
+        await self._people.refresh_all(namespace=lease.namespace)

@@ -1,4 +1,4 @@
-"""What all tests share: the databases that behaviour must be the same on."""
+"""What all tests share: the databases that behaviour must be the same on, and no stopwatch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import REQUIRE, PostgresBroken, PostgresMissing, PostgresServer
 
 _UNTESTED = "not tested on PostgreSQL"
 _SERVER = pytest.StashKey[PostgresServer | PostgresMissing | PostgresBroken]()
+
+# The speed of the machine decides no test: what hangs meets pytest's timeout. Here, because what
+# is decorated takes its settings when its module is imported.
+settings.register_profile("treadle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("treadle")
+_MANY_SECONDS = 120
+"""For a test of a hundred examples, and more."""
+_FAR_SECONDS = 90
+"""For a test that starts processes, or has a server make it a database."""
+_ELSEWHERE = {"tests.crashing", "tests.agents.nested_world"}
 
 
 @pytest.fixture
@@ -53,6 +64,25 @@ def _server(config: pytest.Config) -> PostgresServer | PostgresMissing | Postgre
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs a PostgreSQL server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        limit = _limit(item)
+        if limit is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(limit))
+
+
+def _limit(item: pytest.Item) -> int | None:
+    """Seconds for a test that takes longer than others where the machine is busy."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        return _MANY_SECONDS
+    names = vars(getattr(item, "module", None) or object).values()
+    elsewhere = any(getattr(each, "__module__", None) in _ELSEWHERE for each in names)
+    server = "postgres_url" in getattr(item, "fixturenames", ()) or bool(
+        item.get_closest_marker("postgresql")
+    )
+    return _FAR_SECONDS if elsewhere or server else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

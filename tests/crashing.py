@@ -17,7 +17,7 @@ from treadle.executor.approval import ApprovalRequest
 from treadle.testing import ScriptedModel
 from treadle.tools import Tool
 
-SECONDS = 15
+SECONDS = 60
 """Generous: means that it does not hang."""
 
 _processes = multiprocessing.get_context("forkserver")

@@ -9,6 +9,8 @@ import pytest
 from examples.embed_in_service import app
 from fastapi.testclient import TestClient
 
+pytestmark = pytest.mark.timeout(150)  # processes that start take their time on a busy machine
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -17,7 +19,7 @@ def output_of(script: str) -> str:
         [sys.executable, ROOT / "examples" / script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     return done.stdout

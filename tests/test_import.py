@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 import treadle
+
+pytestmark = pytest.mark.timeout(150)  # processes that start take their time on a busy machine
 
 HEAVY = ("openai", "langgraph", "langchain_core", "networkx", "duckdb", "httpx", "httpx2",
          "pydantic", "rich", "typer", "prompt_toolkit", "sqlalchemy", "ijson")  # fmt: skip
@@ -13,7 +17,7 @@ def loaded_by(code: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after `code`."""
     script = f"{code}\nimport sys\nprint(' '.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
     )
     return set(done.stdout.split())
 

@@ -62,6 +62,11 @@ class ArtifactStore:
         self._pruned = False
         self._threshold = threshold
 
+    @property
+    def folder(self) -> Path | None:
+        """Where they are; None before anything is kept in a temporary folder."""
+        return self._folder if self._folder is not None else self._temporary
+
     def keep(self, value: JsonValue) -> Kept:
         """`value` itself when it is small, else an Artifact that holds it."""
         if type(value) in _SMALL or not _weighs_more(value, self._threshold):

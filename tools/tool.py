@@ -184,6 +184,7 @@ class Tool:
             return trace(self, args, kwargs)
         if self.signature.takes_key and len(args) <= len(self.signature.names):
             kwargs.setdefault(IDEMPOTENCY_KEY, secrets.token_hex(16))
+        self._tell_caller()
         return self.function(*args, **kwargs)
 
     async def call(
@@ -208,15 +209,18 @@ class Tool:
         if self.signature.takes_key:
             checked[IDEMPOTENCY_KEY] = idempotency_key or secrets.token_hex(16)
         seconds = timeout or self.timeout or DEFAULT_TIMEOUT
-        around = current_taint.get()
-        if around is not None and around.of is not self and self.gives_untrusted:
-            # Another tool calls this one: what that gives holds what this one gave.
-            around.add([label_of(self.name)])
+        self._tell_caller()
         if self.scopes or any_known() or grant_in_force():
             return await self._kept_secret(checked, take, seconds)
         if self.verify is not None:
             return await self._verified(checked, take, seconds)
         return await self._made(checked, take, seconds)
+
+    def _tell_caller(self) -> None:
+        """Where another tool calls this one, what that gives holds what this one gives."""
+        around = current_taint.get()
+        if around is not None and around.of is not self and self.gives_untrusted:
+            around.add([label_of(self.name)])
 
     async def _made(
         self, checked: dict[str, object], take: TakeItem | None, seconds: float

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from treadle.agents.output_type import adapter_for
-from treadle.agents.runs.answering import typed_answer
+from treadle.agents.runs.concluding import Conclusion
 from treadle.agents.runs.ending import recorded_as, status_of, stop, usage_of
+from treadle.agents.runs.erasing import erase_again
 from treadle.agents.runs.lived import run_record
-from treadle.agents.runs.observing import observations
 from treadle.agents.runs.patching import Patching
-from treadle.agents.runs.planning import Planning, joiner_of
+from treadle.agents.runs.planning import Planning
 from treadle.agents.runs.recorded import Origin, Recorded
 from treadle.agents.runs.run_taint import RunTaint
 from treadle.agents.runs.scope import RunScope
@@ -23,7 +23,6 @@ from treadle.core.chat import Message
 from treadle.core.errors import ErrorInfo, RunError, TreadleError
 from treadle.core.event_log import EventLog
 from treadle.core.events import (
-    AnswerDelta,
     MemoryRecalled,
     PlanningStarted,
     RunFinished,
@@ -32,13 +31,11 @@ from treadle.core.events import (
     StepDropped,
 )
 from treadle.core.json_value import JsonValue
-from treadle.core.payload import Payload
 from treadle.core.program import Program, current_program
 from treadle.core.taint import CLEAN, Labels, current_taint
 from treadle.executor import Execution, PendingCall, RunResult
 from treadle.executor.approval import Reply
 from treadle.executor.history import History
-from treadle.planner.joiner import Answer, GiveUp, Replan
 from treadle.planner.patch import PlanPatch
 from treadle.planner.plan import Plan
 
@@ -81,14 +78,9 @@ class Pipeline:
         scope.patch = self.patching.for_step(self.patch)
         self._history = tuple(history)
         self._output_adapter = None if output_type is None else adapter_for(output_type)
-        self._output: Any = None
-        self._joiner = joiner_of(settled)
+        self._conclusion = Conclusion(settled, log, execution, self._tainted, self._output_adapter)
         self._plan: Plan | None = None
         self._next_plan: Plan | None = None
-        self._replans = 0
-        self._answer: JsonValue = None
-        self._answered_early = False
-        self._shown: Payload | None = None
         self._error: ErrorInfo | None = None
         self._stage: asyncio.Task[Any] | None = None
         self._cancelled = False
@@ -96,6 +88,8 @@ class Pipeline:
         self._finished = False
         self.result = RunResult(log.run_id)
         """What `finish` has returned."""
+        self.erasure_error: TreadleError | None = None
+        """Why what was erased is in the record of the run still; None where it is not."""
 
     async def run(self) -> RunResult:
         """The whole run. A failed run is a result, not an exception."""
@@ -151,7 +145,7 @@ class Pipeline:
         if self._execution.waits() and not graph.stopping and not patchable:
             return "ask" if self._execution.held_calls() else "finish"
         stage = await self._guard(self._decide(), "finish")
-        if self._answered_early:
+        if self._conclusion.early:
             return "ask"
         return "replan" if self._next_plan is not None else stage
 
@@ -160,7 +154,9 @@ class Pipeline:
         plan, self._next_plan = self._next_plan, None
         assert plan is not None
         self._plan = plan
-        self.log.append(PlanningStarted(model=self._settled.model.name, replan=self._replans))
+        self.log.append(
+            PlanningStarted(model=self._settled.model.name, replan=self._conclusion.replans)
+        )
         self._tainted.replanned()
         self._announce(plan)
         self._execution.patch(plan)
@@ -221,7 +217,7 @@ class Pipeline:
         self.patching.complete()
         try:
             if self._error is None and not self._cancelled and not self._execution.is_paused():
-                await self._guard(self._write_answer(), "finish")
+                await self._guard(self._conclusion.write(self._task, self._plan), "finish")
         finally:
             await self._record_end()
         if self._execution.crash is not None:
@@ -248,13 +244,13 @@ class Pipeline:
             self._tainted.told()
         ended = RunFinished(
             status=status,
-            answer=None if self._answer is None else self._shown,
+            answer=self._conclusion.shown,
             error=self._error,
             usage=usage_of(self.log.events),
             taint=self._tainted.end(),
         )
         self.log.append(ended, durable=True)
-        self.result = RunResult.from_events(self.log.events, self._output, self._plan)
+        self.result = RunResult.from_events(self.log.events, self._conclusion.output, self._plan)
         self._scope.ends.tell(self._program)
         await self._recorded.end(ended)
         self._learn()
@@ -265,11 +261,27 @@ class Pipeline:
     def _learn(self) -> None:
         """Let memory learn from the run; nobody waits for it."""
         memory = self._settled.memory
-        if memory is None or self._scope.dry_run:
+        if memory is None or self._scope.dry_run or self.forgot:
+            # Where something was erased, it stands in the task, the plan and the answer.
             return
         record = run_record(self.log.events, self._plan)
         if record is not None:
             memory.learn(record)
+
+    @property
+    def forgot(self) -> bool:
+        """Whether something was erased from a memory while the run went on."""
+        return bool(self.log.erasures)
+
+    async def erase_again(self) -> None:
+        """What was erased goes from what the run has written since, if it has written its last.
+
+        Where that fails it is in `erasure_error`, and logged: the run has ended all the same.
+        """
+        if self.forgot and self._finished:
+            self.erasure_error = await erase_again(
+                self.log, self._recorded.origin, self._settled.artifacts
+            )
 
     def set_history(self, history: Sequence[Message]) -> None:
         """The conversation before the task; only before `plan`."""
@@ -335,7 +347,7 @@ class Pipeline:
         await self._continue(history, history.plan)
 
     async def _continue(self, history: History, plan: Plan) -> None:
-        self._plan, self._replans = plan, history.replans
+        self._plan, self._conclusion.replans = plan, history.replans
         self._tainted.written(history)
         self._execution.restore(history)
         self._execution.hold()
@@ -365,68 +377,9 @@ class Pipeline:
         self.patching.complete()
 
     async def _decide(self) -> None:
-        """Let the joiner answer or replan where the plan alone does not: see `_clean`."""
-        plan, task = self._plan, self._task
-        assert plan is not None
-        asked_too_early, self._answered_early = self._answered_early, False
-        if not isinstance(task, str) or (self._clean(plan) and not asked_too_early):
-            return
-        graph = self._execution.graph
-        remaining = self._settled.max_replans - self._replans
-        decision = await self._joiner.decide(
-            task,
-            plan,
-            observations(graph, self._settled.artifacts),
-            self._settled.tools,
-            started=graph.started(),
-            remaining=remaining,
-            history=self._history,
-            on_answer=self._on_answer,
-        )
-        match decision:
-            case Answer(text):
-                graph.resolve(graph.unresolved())
-                self._tainted.told()
-                # Not an answer yet where calls wait for a person: what they give belongs into it.
-                self._answered_early = bool(self._execution.held_calls())
-                self._answer = None if self._answered_early else text
-            case Replan(patched):
-                graph.resolve(graph.unresolved())
-                self._next_plan = patched
-                self._replans += 1
-            case GiveUp():
-                return
-
-    def _clean(self, plan: Plan) -> bool:
-        """Whether no joiner is needed: the run has really failed, or the answer is at hand."""
-        graph = self._execution.graph
-        if graph.is_lost() or graph.stopping:
-            return True
-        return plan.answer is not None and not graph.unresolved()
-
-    async def _write_answer(self) -> None:
-        if self._execution.graph.first_failure() is not None or self._execution.waits():
-            return
-        template = None if self._plan is None else self._plan.answer
-        if self._answer is None and template is not None:
-            assert self._plan is not None
-            self._tainted.filled_in(self._plan)
-            self._answer = self._execution.answer(template)
-            if isinstance(self._answer, str):
-                self._on_answer(self._answer)
-        if self._output_adapter is not None:
-            task = self._task if isinstance(self._task, str) else "Give the answer."
-            observed = observations(self._execution.graph, self._settled.artifacts)
-            self._tainted.told()
-            self._output, self._answer = await typed_answer(
-                self._settled, task, self._answer, observed, self._output_adapter
-            )
-        # Whole, however long: it is what was asked for.
-        self._shown = Payload(self._answer)
+        assert self._plan is not None
+        self._next_plan = await self._conclusion.decide(self._task, self._plan, self._history)
 
     def _announce(self, plan: Plan) -> None:
         labels = self._execution.graph.taints.author
         self._planning.announce(plan, journaled=self._recorded.journaled, author=labels)
-
-    def _on_answer(self, text: str) -> None:
-        self.log.append(AnswerDelta(text=text))

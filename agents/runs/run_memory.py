@@ -166,26 +166,10 @@ class RunMemory:
             await asyncio.wait(late, timeout=seconds)
 
     async def _distil(self, record: RunRecord) -> None:
-        forgot = [step for step in record.steps if _forgot(step)]
-        if forgot:
-            # Whom it was about stands in its task, its plan and its answer: nothing is learned, and
-            # what has been recorded since the tool was called is erased, too.
-            await self._forget_again(record, {step.id for step in forgot})
-            return
-        await self.memory.distiller.distil(record, namespace=self.memory.namespace)
-
-    async def _forget_again(self, record: RunRecord, done: set[str]) -> None:
-        forget = getattr(self.memory, "forget", None)
-        steps = record.plan.get("steps") if record.plan is not None else None
-        if forget is None or not isinstance(steps, list):
-            return  # whoever lends a part of a memory only erases by itself
-        for step in steps:
-            if not isinstance(step, dict) or step.get("id") not in done:
-                continue
-            args = step.get("args")
-            subject = args.get("subject") if isinstance(args, dict) else None
-            if isinstance(subject, str) and "${" not in subject:
-                await forget(subject=subject)
+        # Whom it was about stands in its task, its plan and its answer. (Of a run that was gone on
+        # with by this process, it is only its steps that tell.)
+        if not any(map(_forgot, record.steps)):
+            await self.memory.distiller.distil(record, namespace=self.memory.namespace)
 
     async def _ask(self, task: str, tools: ToolRegistry, *, alone: bool) -> Remembered:
         from treadle.memory.learning import Example, Reuse

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
 from treadle.agents.runs.pipeline import Pipeline
-from treadle.core.errors import RunError
+from treadle.core.errors import RunError, TreadleError
 from treadle.core.events import Event
 from treadle.core.json_value import JsonValue
 from treadle.executor import RunResult
@@ -56,6 +56,16 @@ class RunStream:
         if self._task is None or not self._task.done():
             raise RunError("run_not_finished", "read the events to their end first")
         return self._task.result()
+
+    @property
+    def forgot(self) -> bool:
+        """Whether something was erased from a memory while the run went on."""
+        return self._pipeline.forgot
+
+    @property
+    def erasure_error(self) -> TreadleError | None:
+        """Why what was erased stands in the record of the run still; None where it does not."""
+        return self._pipeline.erasure_error
 
     def cancel(self) -> None:
         """Stop the run: everything it started ends within two seconds, results are kept."""
@@ -136,7 +146,10 @@ class RunStream:
     async def _run(self) -> RunResult:
         self._begun = True
         try:
-            return await self._drive()
+            try:
+                return await self._drive()
+            finally:
+                await self._pipeline.erase_again()
         finally:
             self._running.discard(self)
             self._ended.set()

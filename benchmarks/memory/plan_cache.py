@@ -143,10 +143,10 @@ async def near_misses() -> tuple[int, int]:
     """How many tasks that look like learned ones were given their plan, and of how many."""
     async with memory() as learned:
         for task, plan in LEARNED:
-            await learned.procedures.learn(HERE, task, plan, lambda name: "1")
+            await learned.procedures.learn(task, plan, lambda name: "1", namespace=HERE)
         wrong = 0
         for task in NEAR_MISSES:
-            match = await learned.procedures.match(HERE, task, lambda name: "1")
+            match = await learned.procedures.match(task, lambda name: "1", namespace=HERE)
             wrong += isinstance(match, Reuse)
     return wrong, len(NEAR_MISSES)
 

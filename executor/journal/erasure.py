@@ -20,7 +20,7 @@ from collections.abc import (
 )
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import text
 
@@ -29,6 +29,7 @@ from treadle.core.erasing import Wanted
 from treadle.core.errors import RunError
 from treadle.core.json_value import JsonValue
 from treadle.core.threads import run_in_thread
+from treadle.memory.erasure.comparing import in_thread_if_long
 from treadle.memory.erasure.sought import strings_of
 
 ERASED = "[erased]"
@@ -43,6 +44,10 @@ _EVENTS = (
 _RUNS = "select run_id, parent_id, task from run order by run_id"
 _DIGEST = re.compile(r'"artifact": ?"sha256:([0-9a-f]{64})"')
 _UPDATE = "update event set body = :body, payload = :payload where run_id = :run_id and seq = :seq"
+
+
+_Row: TypeAlias = tuple[int, str, str, str | None]
+"""Number, kind, body and payload of an event."""
 
 
 class JournalErasure:
@@ -120,21 +125,22 @@ class JournalErasure:
         count = 0
         deltas: list[tuple[int, str]] = []
         async for rows in self._events(run_id):
-            changed: list[dict[str, object]] = []
-            for seq, kind, body, payload in rows:
-                if kind == "answer_delta":
-                    deltas.append((seq, json.loads(body).get("text", "")))
-                new = (
-                    _blanked_body(run_id, body, sought),
-                    _blanked_payload(payload, sought, digests),
-                )
-                if new != (body, payload):
-                    values = {"run_id": run_id, "seq": seq, "body": new[0], "payload": new[1]}
-                    changed.append(values)
+            deltas += [
+                (seq, json.loads(body).get("text", ""))
+                for seq, kind, body, _ in rows
+                if kind == "answer_delta"
+            ]
+
+            def blanked(rows: Sequence[_Row] = rows) -> list[dict[str, object]]:
+                return list(_changed(run_id, rows, sought, digests))
+
+            texts = (each or "" for _, _, *stored in rows for each in stored)
+            changed = await in_thread_if_long(texts, blanked)
             await self._write(_UPDATE, changed)
             count += len(changed)
         # An answer is written in pieces, and a name may be cut by them.
-        if sought.found_in("".join(piece for _, piece in deltas)):
+        answer = "".join(piece for _, piece in deltas)
+        if await in_thread_if_long([answer], lambda: sought.found_in(answer)):
             blank: list[dict[str, object]] = [
                 {"run_id": run_id, "seq": seq, "body": json.dumps({"text": ""}), "payload": None}
                 for seq, _ in deltas
@@ -143,7 +149,7 @@ class JournalErasure:
             count += len(blank)
         return count
 
-    async def _events(self, run_id: str) -> AsyncIterator[list[tuple[int, str, str, str | None]]]:
+    async def _events(self, run_id: str) -> AsyncIterator[list[_Row]]:
         last = -1
         while True:
             values = {"run_id": run_id, "seq": last, "most": _BATCH}
@@ -174,6 +180,16 @@ class JournalErasure:
             if self._database.url.is_sqlite:
                 await connection.execute(text("PRAGMA secure_delete = ON"))
             await connection.execute(text(statement), rows)
+
+
+def _changed(
+    run_id: str, rows: Sequence[_Row], sought: Wanted, digests: Collection[str]
+) -> Iterator[dict[str, object]]:
+    """Those of `rows` in which something stands, without it."""
+    for seq, _, body, payload in rows:
+        new = _blanked_body(run_id, body, sought), _blanked_payload(payload, sought, digests)
+        if new != (body, payload):
+            yield {"run_id": run_id, "seq": seq, "body": new[0], "payload": new[1]}
 
 
 def _blanked_payload(stored: str | None, sought: Wanted, digests: Collection[str]) -> str | None:

@@ -41,8 +41,9 @@ async def import_(
     """Add what `export` wrote to a store; what is there already, by its id, is left as it is.
 
     lines: each with its end of line.
-    namespace: where all of it must lie; its tenant is the one who gets it. The default is all of
-        the tenant of this machine.
+    namespace: where all of it is to lie; its tenant is the one who gets it. The default is all of
+        the tenant of this machine. Where the first namespace of the file lies elsewhere all is
+        moved: the namespace that was exported becomes this one, with those below it.
 
     Raises InputError, having changed nothing: `bad_import` for a line that is wrong (it is named),
     a file that is cut off or was changed, or what refers to nothing; `import_too_new` for a file
@@ -98,6 +99,8 @@ class _Incoming:
 
     def __init__(self, home: Namespace) -> None:
         self._home = home
+        self._root = ""
+        self._moves: bool | None = None
         self._digest = sha256()
         self._counts = Counter[str]()
         self._lines = 0
@@ -111,7 +114,7 @@ class _Incoming:
             raise bad(line, "comes after the end")
         record = parsed(line, data)
         if line == 1:
-            _check_manifest(record)
+            self._root = _checked_root(record)
         elif "end" in record:
             await self._flush(arrival)
             self._check_end(line, record)
@@ -154,11 +157,21 @@ class _Incoming:
             raise bad(line, "a namespace without a path")
         try:
             here = Namespace(path, self._home.tenant)
+            root = Namespace(self._root, self._home.tenant)
+            if not root.holds(here):
+                raise bad(line, f"{path!r} is not in {self._root!r}, which was exported")
+            if self._moves is None:
+                self._moves = not self._home.holds(here)
+            if not self._moves:
+                if not self._home.holds(here):
+                    raise bad(line, f"{path!r} is not in {self._home.path!r}, as others before it")
+                return here
+            below = path[len(self._root) :].strip("/")
+            return Namespace("/".join(filter(None, (self._home.path, below))), self._home.tenant)
         except InputError as error:
+            if error.code == "bad_import":
+                raise
             raise bad(line, error.message) from None
-        if not self._home.holds(here):
-            raise bad(line, f"{path!r} is not in {self._home.path!r}, where this is to be imported")
-        return here
 
     def _check_end(self, line: int, record: Mapping[str, Any]) -> None:
         self._ended = True
@@ -168,7 +181,8 @@ class _Incoming:
             raise bad(line, "there are more or fewer rows before it than it says")
 
 
-def _check_manifest(record: Mapping[str, Any]) -> None:
+def _checked_root(record: Mapping[str, Any]) -> str:
+    """The path of the namespace that was exported."""
     version = record.get("version")
     if record.get("format") != FORMAT or not isinstance(version, int) or version < 1:
         raise bad(1, f"is no manifest of {FORMAT}: this is another kind of file")
@@ -178,3 +192,7 @@ def _check_manifest(record: Mapping[str, Any]) -> None:
             "import_too_new",
             f"the file has version {shown} of the format, this Treadle knows {VERSION}; upgrade it",
         )
+    root = record.get("namespace", "")
+    if not isinstance(root, str):
+        raise bad(1, "the path of a namespace is no text")
+    return root

@@ -13,7 +13,7 @@ from typing import Any
 from treadle.core.database import Database, DatabaseUrl, Migrations
 from treadle.core.database.errors import database_error
 from treadle.core.database.schema import OURS
-from treadle.core.errors import InputError
+from treadle.core.errors import InputError, RunError
 from treadle.core.threads import run_in_thread
 from treadle.memory import tables
 from treadle.memory.carrying.mending import mend
@@ -56,7 +56,25 @@ async def salvage(path: Path, out: Path, migrations: Migrations = OURS) -> Salva
         return await run_in_thread(lambda: _copied(path, out))
     except sqlite3.Error as error:
         await run_in_thread(lambda: out.unlink(missing_ok=True))
-        raise database_error(source, error) from error
+        failed = database_error(source, error)
+        if failed.code == "database_corrupt":
+            failed = RunError(failed.code, _beyond_saving(path, error))
+        raise failed from error
+
+
+def _beyond_saving(path: Path, error: sqlite3.Error) -> str:
+    """What is left to do where the tables cannot even be told from each other."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+        return (
+            f"{path} does not begin as a database of SQLite does: nothing of it can be read. It is "
+            "left as it is; restore a backup, or an export with `treadle memory import`"
+        )
+    return (
+        f"the list of tables in {path} is damaged ({error}), so that their rows are not to be told "
+        "apart here. It is left as it is; restore a backup, or an export with `treadle memory "
+        "import`. The program sqlite3 guesses from single pages: "
+        f"`sqlite3 {path.name} .recover | sqlite3 recovered.db`, and then salvage recovered.db"
+    )
 
 
 def _check(path: Path, out: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from treadle.core.database import Database, DatabaseUrl
+from treadle.memory.erasure.comparing import in_thread_if_long
 from treadle.memory.erasure.sought import Sought, stored_strings
 from treadle.memory.langgraph.erasing import erase_items, erase_threads
 from treadle.memory.langgraph.tables import (
@@ -72,7 +73,7 @@ class CheckpointErasure:
             rows = await connection.stream(query.execution_options(yield_per=_AT_ONCE))
             async for row in rows:
                 thread: str = row.thread_id
-                if thread not in found and sought.found_in_any(_strings(row)):
+                if thread not in found and await _found(sought, row):
                     found.add(thread)
         return found
 
@@ -82,11 +83,16 @@ class CheckpointErasure:
             item.tenant == self._tenant
         )
         rows = await connection.stream(query.execution_options(yield_per=_AT_ONCE))
-        return [row.item_id async for row in rows if sought.found_in_any(_strings(row[1:]))]
+        return [row.item_id async for row in rows if await _found(sought, row[1:])]
 
 
 def _has_tables(connection: sa.Connection) -> bool:
     return connection.dialect.has_table(connection, checkpoint.name)
+
+
+async def _found(sought: Sought, parts: Sequence[Any]) -> bool:
+    lengths = (each if isinstance(each, str) else bytes(each or b"") for each in parts)
+    return await in_thread_if_long(lengths, lambda: sought.found_in_any(_strings(parts)))
 
 
 def _strings(parts: Iterable[Any]) -> Iterable[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from treadle.memory import tables
+from treadle.memory.erasure.comparing import in_thread_if_long
 from treadle.memory.erasure.sought import stored_strings
 from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
+
+ResultT = TypeVar("ResultT")
 
 BATCH = 500
 """Rows that are looked at, or ids that are named, in one statement."""
@@ -51,12 +54,41 @@ async def every_row(
     partition: Partition, table: sa.Table, *columns: sa.ColumnElement[Any]
 ) -> AsyncIterator[sa.Row[Any]]:
     """The rows of a table that numbers its rows, in order, never many at once."""
+    async for rows in _portions(partition, table, *columns):
+        for row in rows:
+            yield row
+
+
+async def compared_rows(
+    partition: Partition,
+    table: sa.Table,
+    columns: Sequence[sa.Column[str]],
+    compare: Callable[[list[str]], ResultT],
+    *more: sa.Column[Any],
+) -> AsyncIterator[tuple[sa.Row[Any], ResultT]]:
+    """Every row, as `every_row` has them, with what `compare` gives for the strings in `columns`.
+
+    It is called in a thread where these are long.
+    """
+    async for rows in _portions(partition, table, *columns, *more):
+
+        def compared(rows: Sequence[sa.Row[Any]] = rows) -> list[ResultT]:
+            return [compare(list(strings_in(row, columns))) for row in rows]
+
+        texts = (row._mapping[each.name] or "" for row in rows for each in columns)
+        for pair in zip(rows, await in_thread_if_long(texts, compared), strict=True):
+            yield pair
+
+
+async def _portions(
+    partition: Partition, table: sa.Table, *columns: sa.ColumnElement[Any]
+) -> AsyncIterator[Sequence[sa.Row[Any]]]:
     query = partition.rows(table, table.c.id, *columns).order_by(table.c.id).limit(BATCH)
     last = 0
     while True:
         found = (await partition.execute(query.where(table.c.id > last))).all()
-        for row in found:
-            yield row
+        if found:
+            yield found
         if len(found) < BATCH:
             return
         last = found[-1].id

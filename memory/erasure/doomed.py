@@ -20,6 +20,7 @@ class Doomed:
     subjects: normalised names of whom the erased is about: what is summed up of them is void.
     touched: entities that the erased refers to; they go where nothing else does.
     names: under which the subject is known here, as they are written.
+    called: proper names of all whom the namespace knows, where it goes as a whole.
     notes: what is ambiguous.
     """
 
@@ -29,6 +30,7 @@ class Doomed:
     subjects: set[str] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def of(self, table: sa.Table) -> set[int]:

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from treadle.core.database import Database, DatabaseUrl
+from treadle.core.erasing import Place
 from treadle.core.errors import InputError
 from treadle.memory.erasure.cascade import erase, erase_all
-from treadle.memory.erasure.doomed import Doomed
 from treadle.memory.erasure.grave import bury_namespace
-from treadle.memory.erasure.marker import mark, marks, unmark
+from treadle.memory.erasure.marker import mark, mark_somewhere, marks, unmark
 from treadle.memory.erasure.proof import scanned, still_said
 from treadle.memory.erasure.purge import Purge
 from treadle.memory.erasure.receipt import Proof, Receipt
 from treadle.memory.erasure.selection import select, select_all
 from treadle.memory.erasure.sought import Sought, meant, parts_of
 from treadle.memory.erasure.sweep import SECONDS, sweep
+from treadle.memory.erasure.traces import Traces
+from treadle.memory.erasure.within_run import tell_run
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Store
 
-
-@dataclass(slots=True)
-class _Traces:
-    """What would be traces of the erased."""
-
-    names: set[str] = field(default_factory=set)
-    texts: dict[str, None] = field(default_factory=dict)
-    pieces: set[str] = field(default_factory=set)
-
-    def add(self, doomed: Doomed) -> None:
-        self.names |= doomed.names
-        self.texts.update(dict.fromkeys(doomed.texts))
-        self.pieces |= doomed.pieces
-
-    @property
-    def sought(self) -> Sought:
-        return Sought(self.names, self.texts)
+_log = logging.getLogger("treadle.memory")
 
 
 class Eraser:
@@ -54,7 +41,7 @@ class Eraser:
         self._store = store
         self._purges = tuple(purges)
         self._seconds = seconds
-        self._traces = _Traces()
+        self._traces = Traces()
 
     async def forget(
         self,
@@ -80,8 +67,10 @@ class Eraser:
         """
         if subject is None and not episodes and not everything:
             raise InputError("nothing_to_forget", "name a subject, episodes, or everything")
-        traces = _Traces(set() if subject is None else {meant(subject)})
-        asked = traces.sought  # raises for a name that is none, before anything is done
+        traces = Traces(set() if subject is None else {meant(subject)})
+        asked = await traces.sought()  # raises for a name that is none, before anything is done
+        # First: a run that is cancelled over it has it in its record all the same.
+        tell_run(self, traces, self._look_again)
         spaces = await self._store.namespaces(namespace)
         notes = [] if everything else _about_paths(spaces, asked)
         for each in spaces:
@@ -95,11 +84,11 @@ class Eraser:
             notes.extend(doomed.notes)
         # First what else tells of it: afterwards nothing here says what to look for.
         own = await self._mark(spaces[0] if spaces else namespace) if self._purges else None
-        elsewhere = await self._purge(traces.sought)
+        elsewhere = await self._purge(await self._elsewhere(traces, namespace))
         erased: Counter[str] = Counter()
         for each in spaces:
             erased += await self._erase(each, traces, subject, episodes, everything, reason)
-        elsewhere += await self._purge(traces.sought)
+        elsewhere += await self._purge(await self._elsewhere(traces, namespace))
         if elsewhere and not everything:
             await self._mark(spaces[0] if spaces else namespace)
         elif own is not None and not erased:
@@ -114,24 +103,40 @@ class Eraser:
         Raises RunError (`erasure_pending`).
         """
         pending = await marks(self._store.database)
-        if not pending:
-            return None
-        traces, databases = self._traces, self._databases()
-        try:
-            for database in databases:
+        return await self._clean(pending, self._urls()) if pending else None
+
+    async def _look_again(self, traces: Traces, places: Sequence[Place]) -> None:
+        """The run in which they were erased has written its last: see `tell_run`."""
+        done = await self._purge(await self._elsewhere(traces), (*self._purges, *places))
+        if not done:
+            return
+        own = self._store.database
+        await mark_somewhere(own)
+        self._traces.join(traces)
+        more = [each.url for each in places if each.url is not None]
+        proof = await self._clean(await marks(own), [*self._urls(), *more])
+        if proof.found:
+            _log.error("%d traces of what was forgotten in a run are left", proof.found)
+
+    async def _clean(self, pending: Sequence[int], urls: Sequence[DatabaseUrl]) -> Proof:
+        own, traces = self._store.database, self._traces
+        several = {str(url): url for url in urls}.values()
+        for url in several:
+            database = own if str(url) == str(own.url) else Database(url)
+            try:
                 await sweep(database, self._seconds)
-        finally:
-            await self._close(databases)
-        urls = [each.url for each in databases]
-        proof = await scanned(urls, traces.names, traces.texts, traces.pieces)
-        await unmark(self._store.database, pending)
-        self._traces = _Traces()
+            finally:
+                if database is not own:
+                    await database.close()
+        proof = await scanned(list(several), traces.names, traces.texts, traces.pieces)
+        await unmark(own, pending)
+        self._traces = Traces()
         return proof
 
     async def _erase(
         self,
         namespace: Namespace,
-        traces: _Traces,
+        traces: Traces,
         subject: str | None,
         episodes: Collection[str],
         everything: bool,
@@ -161,36 +166,32 @@ class Eraser:
         async with self._store.writing(namespace) as partition:
             return await mark(partition)
 
-    async def _purge(self, sought: Sought) -> Counter[str]:
+    async def _elsewhere(self, traces: Traces, namespace: Namespace | None = None) -> Sought:
+        """What is looked for in other places: of a namespace that goes whom it knew, too."""
+        if namespace is not None and traces.called:
+            known = await self._store.known_elsewhere(namespace, traces.called)
+            traces.called -= known
+        return await traces.sought(called=True)
+
+    async def _purge(
+        self, sought: Sought, places: Sequence[Purge | Place] | None = None
+    ) -> Counter[str]:
         done: Counter[str] = Counter()
-        for purge in self._purges:
-            done.update(await purge.purge(sought))
+        if not sought:
+            return done
+        for each in self._purges if places is None else places:
+            done.update(await each.purge(sought))
         return +done
 
-    async def _prove(self, traces: _Traces, spaces: Sequence[Namespace]) -> Proof:
+    async def _prove(self, traces: Traces, spaces: Sequence[Namespace]) -> Proof:
         """Clean the files, and look whether anything is left."""
-        self._traces.names |= traces.names
-        self._traces.texts.update(traces.texts)
-        self._traces.pieces |= traces.pieces
+        self._traces.join(traces)
         proof = await self.finish()
         if proof is None:
-            self._traces = _Traces()
+            self._traces = Traces()
             return Proof()
-        live, named, rows = await still_said(self._store, spaces, traces.sought)
+        live, named, rows = await still_said(self._store, spaces, await traces.sought())
         return replace(proof, live=dict(live), rows_scanned=rows, named=named)
-
-    def _databases(self) -> list[Database]:
-        own = self._store.database
-        urls = {str(own.url): own}
-        for purge in self._purges:
-            if purge.url is not None and str(purge.url) not in urls:
-                urls[str(purge.url)] = Database(purge.url)
-        return list(urls.values())
-
-    async def _close(self, databases: Sequence[Database]) -> None:
-        for each in databases:
-            if each is not self._store.database:
-                await each.close()
 
     def _notes(self) -> list[str]:
         notes = []
@@ -210,7 +211,7 @@ class Eraser:
         return [self._store.database.url, *given]
 
 
-def _blanked(reason: str, traces: _Traces) -> str:
+def _blanked(reason: str, traces: Traces) -> str:
     """`reason` without what is erased: not even a part of a name stays."""
     parts = {part for name in traces.names for part in parts_of(name)}
     return Sought([*traces.names, *parts], traces.texts).blanked(reason)

@@ -26,6 +26,24 @@ async def mark(partition: Partition) -> int:
     )
 
 
+async def mark_somewhere(database: Database) -> None:
+    """Say so in whatever namespace there is: a namespace that was erased must not come back."""
+    outbox, space = tables.outbox, tables.namespace
+    async with database.writing() as connection:
+        number = (await connection.execute(sa.select(sa.func.min(space.c.id)))).scalar()
+        if number is None:
+            return
+        await connection.execute(
+            sa.insert(outbox).values(
+                namespace_id=number,
+                task=TASK,
+                kind=-1,
+                item_id=secrets.randbits(62),
+                available_at=0.0,
+            )
+        )
+
+
 async def marks(database: Database) -> Sequence[int]:
     """The marks that are there, of all namespaces: the files are those of all."""
     outbox = tables.outbox

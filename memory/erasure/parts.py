@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from treadle.memory import tables
 from treadle.memory.erasure.columns import every_row
+from treadle.memory.erasure.comparing import in_thread_if_long
 from treadle.memory.erasure.sought import Sought
 from treadle.memory.store import Partition
 
@@ -44,6 +45,7 @@ async def _holds(partition: Partition, number: int, sought: Sought) -> bool:
         if row is None:
             return False
         seen = tail + row.content
-        if sought.found_in(seen.decode("utf-8", "replace")):
+        text = seen.decode("utf-8", "replace")
+        if await in_thread_if_long([text], lambda text=text: sought.found_in(text)):  # type: ignore[misc]
             return True
         start, tail = row.start, seen[-_OVERLAP:]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from treadle.core.database import DatabaseUrl
 from treadle.core.threads import run_in_thread
-from treadle.memory.erasure.columns import every_row, strings_in, words_of
+from treadle.memory.erasure.columns import compared_rows, words_of
 from treadle.memory.erasure.doomed import SELF_STANDING
 from treadle.memory.erasure.fragments import fragments
 from treadle.memory.erasure.receipt import Proof
@@ -28,12 +28,19 @@ async def still_said(
     for namespace in namespaces:
         async with store.reading(namespace) as partition:
             for table in SELF_STANDING:
-                columns = words_of(table)
-                async for row in every_row(partition, table, *columns):
+                looked = compared_rows(
+                    partition,
+                    table,
+                    words_of(table),
+                    lambda strings: (
+                        sought.found_in_any(strings),
+                        any(map(sought.named_in, strings)),
+                    ),
+                )
+                async for _, (says, names) in looked:
                     rows += 1
-                    strings = list(strings_in(row, columns))
-                    live[table.name] += sought.found_in_any(strings)
-                    named += any(map(sought.named_in, strings))
+                    live[table.name] += says
+                    named += names
     return +live, named, rows
 
 
@@ -45,7 +52,7 @@ async def scanned(
     if not paths:
         return Proof()
     sizes = await run_in_thread(lambda: sum(map(size_of, paths)))
-    wanted = fragments(names, texts, pieces, sizes)
+    wanted = await run_in_thread(lambda: fragments(names, texts, pieces, sizes))
     found = size = 0
     for path in paths:
         left, read = await run_in_thread(lambda path=path: traces(path, wanted))  # type: ignore[misc]

@@ -12,15 +12,17 @@ from treadle.memory.erasure.columns import (
     BATCH,
     KINDS,
     batches,
+    compared_rows,
     every_row,
     numbers_where,
     strings_in,
     words_of,
 )
+from treadle.memory.erasure.comparing import in_thread_if_long
 from treadle.memory.erasure.doomed import SELF_STANDING, Doomed
 from treadle.memory.erasure.names import named_entities, names_of
 from treadle.memory.erasure.parts import artifacts_with, content_of
-from treadle.memory.erasure.sought import Sought, plain
+from treadle.memory.erasure.sought import Sought, is_proper, plain
 from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
 
@@ -54,16 +56,28 @@ async def select(
 async def select_old(partition: Partition, numbers: Collection[int]) -> Doomed:
     """What goes with episodes that are too old, or too many, by their numbers.
 
-    What is summed up of people stays: it is no copy of an episode.
+    Of people what is summed up of facts that go is void, and made again of what stays; the rest is
+    no copy of an episode.
     """
     doomed = Doomed()
     await _load(partition, doomed, tables.episode, numbers)
     await _unsupported_facts(partition, doomed)
     await _repetitions(partition, doomed)
     await _about(partition, doomed)
-    doomed.subjects.clear()
+    doomed.subjects = await _subjects(partition, doomed.of(tables.fact))
     await _derived(partition, doomed)
     return doomed
+
+
+async def _subjects(partition: Partition, facts: Collection[int]) -> set[str]:
+    """The names under which summaries have those whom these facts are about."""
+    entity = tables.entity.c
+    numbers = await numbers_where(partition, tables.fact.c.subject_id, tables.fact.c.id, facts)
+    keys: set[str] = set()
+    for some in batches(numbers):
+        query = partition.rows(tables.entity, entity.key).where(entity.id.in_(some))
+        keys.update(map(plain, (await partition.execute(query)).scalars()))
+    return keys
 
 
 async def _follow(partition: Partition, doomed: Doomed) -> None:
@@ -77,9 +91,13 @@ async def _named(partition: Partition, doomed: Doomed, sought: Sought) -> None:
     """What bears a name, in any of its words."""
     lower_only = 0
     for table in (*SELF_STANDING, tables.outbox):
-        columns = words_of(table)
-        async for row in every_row(partition, table, *columns):
-            found = [each for each in strings_in(row, columns) if sought.named_in(each)]
+        named = compared_rows(
+            partition,
+            table,
+            words_of(table),
+            lambda strings: [each for each in strings if sought.named_in(each)],
+        )
+        async for row, found in named:
             if found:
                 _add(doomed, table, row)
                 if table is not tables.outbox:
@@ -209,16 +227,19 @@ async def _about(partition: Partition, doomed: Doomed) -> None:
 
 async def _derived(partition: Partition, doomed: Doomed) -> None:
     """What was made of the erased: what quotes it, names it as its source, or sums it up."""
-    sought = Sought((), doomed.texts)
+    sought = await in_thread_if_long(doomed.texts, lambda: Sought((), doomed.texts))
     uids = await _uids(partition, doomed)
     for table in _DERIVED:
         columns = words_of(table)
-        async for row in every_row(partition, table, *columns):
+        quoting = compared_rows(
+            partition, table, columns, lambda strings: any(map(sought.quoted_in, strings))
+        )
+        async for row, quotes in quoting:
             if row.id in doomed.of(table):
                 continue
             stale = table is tables.summary and plain(row.subject) in doomed.subjects
             sourced = "source" in table.c and row._mapping["source"] in uids
-            if stale or sourced or any(map(sought.quoted_in, strings_in(row, columns))):
+            if stale or sourced or quotes:
                 # What else it says may stay, elsewhere: it is not sought.
                 doomed.of(table).add(row.id)
                 doomed.pieces.update(each for each in strings_in(row, columns) if each)
@@ -273,4 +294,6 @@ async def select_all(partition: Partition) -> Doomed:
     async for row in every_row(partition, entity, entity.c.name):
         doomed.of(entity).add(row.id)
         doomed.pieces.add(row.name)
+        if is_proper(row.name):
+            doomed.called.add(row.name)
     return doomed

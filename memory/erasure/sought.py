@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from treadle.core.errors import InputError
+from treadle.memory.erasure.name_patterns import BETWEEN, NamePatterns
 
 SHORTEST_TEXT = 20
 """Characters of a text that is sought within others. What is shorter may be anybody's words: it is
@@ -27,9 +28,6 @@ _MOST_TRIES = 20_000
 """Places of one text that are compared; text of endless repetitions is looked at as a whole."""
 
 _LONGEST_NAME = 500
-_LEAST_JOINED = 8
-"""Letters of a name of several parts that is found written as one word, too."""
-
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
@@ -38,20 +36,10 @@ _INVISIBLE = re.compile(
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
 
-_BETWEEN = re.compile(r"[\s._-]+")
-"""What stands between the parts of a name, in any of its spellings."""
-
 _PRONOUNS = """i me my mine myself you your we us our he him his she her it its they them their
 a an the this that who everyone everybody someone"""
 _NOBODY = frozenset(_PRONOUNS.split())
 """Words that are no names: all that anybody has said would go with them."""
-
-# Scripts that write words without spaces between them, or names with endings: there no border
-# shows where a name ends.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
-    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 
 
 def plain(text: str) -> str:
@@ -75,6 +63,12 @@ def is_name(text: str) -> bool:
     return len(said) <= _LONGEST_NAME and any(map(str.isalnum, said)) and said not in _NOBODY
 
 
+def is_proper(text: str) -> bool:
+    """Whether it is written as a name is, and not as a word that stands anywhere: "Bo", "roof"."""
+    written = text != text.lower() or not any(map(str.isascii, text))
+    return is_name(text) and written and len(plain(text)) > 1
+
+
 def meant(subject: str) -> str:
     """`subject`, if it names somebody. Raises InputError (`bad_subject`) for "me", "I" or "a"."""
     if plain(subject) in _NOBODY:
@@ -87,7 +81,7 @@ def meant(subject: str) -> str:
 
 def parts_of(name: str) -> list[str]:
     """The parts of a name that are long enough to tell of it."""
-    return [part for part in _BETWEEN.split(plain(name)) if len(part) > 2 and is_name(part)]
+    return [part for part in BETWEEN.split(plain(name)) if len(part) > 2 and is_name(part)]
 
 
 def strings_of(value: object) -> Iterator[str]:
@@ -132,8 +126,7 @@ class Sought:
         self.short = frozenset(
             each for each in said if len(each) < SHORTEST_TEXT and _tells_apart(each)
         )
-        patterns = sorted(map(_pattern, self.names), key=len, reverse=True)
-        self._names = re.compile("|".join(patterns)) if patterns else None
+        self._names = NamePatterns(self.names)
         self._windows: dict[str, list[tuple[int, int]]] = {}
         for number, text in enumerate(self.texts):
             last = len(text) - SHORTEST_TEXT
@@ -147,7 +140,7 @@ class Sought:
 
     def named_in(self, text: str) -> bool:
         """Whether a name stands in `text`."""
-        return self._names is not None and self._names.search(plain(text)) is not None
+        return self._names.stand_in(plain(text))
 
     def quoted_in(self, text: str) -> bool:
         """Whether `text` has one of the texts in it, or a good part of it."""
@@ -156,9 +149,7 @@ class Sought:
     def found_in(self, text: str) -> bool:
         """Whether a name or a text stands in `text`."""
         said = plain(text)
-        if self._names is not None and self._names.search(said) is not None:
-            return True
-        return self._quoted(said)
+        return self._names.stand_in(said) or self._quoted(said)
 
     def found_in_any(self, texts: Iterable[str]) -> bool:
         """Whether a name or a text stands in one of `texts`."""
@@ -234,24 +225,3 @@ def _checked(name: str) -> str:
     if not any(each.isalnum() for each in said):
         raise InputError("bad_subject", f"{name[:60]!r} names nobody: it has no letter or digit")
     return said
-
-
-def _pattern(name: str) -> str:
-    """Whole words. An underscore is a border, too: `alice_notes` are Alice's.
-
-    Between its parts may stand what joins words in addresses and names of files.
-    """
-    before = "(?<![^\\W_])" if _has_border(name[0]) else ""
-    if name[0].isascii() and name[0].isalnum():
-        before = f"(?:(?<=%20)|{before})"
-    after = "(?![^\\W_])" if _has_border(name[-1]) else ""
-    parts = _BETWEEN.split(name)
-    letters = sum(map(len, parts))
-    # What is joined to one word is told from others by its length alone.
-    one_word = letters >= _LEAST_JOINED and all(len(part) > 2 for part in parts)
-    between = r"(?:[\s._+-]|%20){0,3}" if one_word else r"(?:[\s._+-]|%20){1,3}"
-    return before + between.join(map(re.escape, parts)) + after
-
-
-def _has_border(character: str) -> bool:
-    return character.isalnum() and not _UNSPACED.match(character)

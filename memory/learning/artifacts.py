@@ -30,7 +30,7 @@ from treadle.memory.learning.artifact_rows import (
     whole_lines,
 )
 from treadle.memory.learning.words import checked, read_labels
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -61,10 +61,10 @@ class Artifacts:
 
     async def write(
         self,
-        namespace: Namespace,
         name: str,
         content: str | bytes,
         *,
+        namespace: Where = None,
         media_type: str = "text/plain",
         taint: Labels = CLEAN,
         key: str = "",
@@ -92,10 +92,10 @@ class Artifacts:
 
     async def append(
         self,
-        namespace: Namespace,
         name: str,
         content: str | bytes,
         *,
+        namespace: Where = None,
         taint: Labels = CLEAN,
         key: str = "",
     ) -> Artifact:
@@ -121,7 +121,7 @@ class Artifacts:
             await grow(partition, number, size, given)
             return await artifact_with(partition, number)
 
-    async def cut(self, namespace: Namespace, changed: Artifact, start: int) -> None:
+    async def cut(self, changed: Artifact, start: int, *, namespace: Where = None) -> None:
         """Take back the last change of an artifact: its bytes from `start` on. A version that has
         none left is deleted.
 
@@ -147,9 +147,9 @@ class Artifacts:
 
     async def read(
         self,
-        namespace: Namespace,
         name: str,
         *,
+        namespace: Where = None,
         start: int = 0,
         length: int = MOST_READ,
         version: int | None = None,
@@ -168,9 +168,9 @@ class Artifacts:
 
     async def read_lines(
         self,
-        namespace: Namespace,
         name: str,
         *,
+        namespace: Where = None,
         first: int = 1,
         count: int = 200,
         version: int | None = None,
@@ -188,25 +188,25 @@ class Artifacts:
         return ArtifactRange(artifact, kept, start, start + len(kept), max(1, first))
 
     async def read_last_lines(
-        self, namespace: Namespace, name: str, *, count: int = 200
+        self, name: str, *, namespace: Where = None, count: int = 200
     ) -> ArtifactRange:
         """The last `count` lines of an artifact, at most `MOST_READ` bytes.
 
         Raises InputError (`artifact_not_found`).
         """
-        part = await self.read(namespace, name, start=-MOST_READ)
+        part = await self.read(name, namespace=namespace, start=-MOST_READ)
         kept = last_lines(part.content, max(0, count))
         return ArtifactRange(part.artifact, kept, part.end - len(kept), part.end)
 
     async def info(
-        self, namespace: Namespace, name: str, version: int | None = None
+        self, name: str, version: int | None = None, *, namespace: Where = None
     ) -> Artifact | None:
         """What is known of an artifact; None where it is not there."""
         async with self._store.reading(namespace) as partition:
             row = await find(partition, name, version)
             return None if row is None else artifact_of(row)
 
-    async def all(self, namespace: Namespace, prefix: str = "") -> list[Artifact]:
+    async def all(self, prefix: str = "", *, namespace: Where = None) -> list[Artifact]:
         """The last version of each artifact whose name begins with `prefix`, by name."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).order_by(_table.c.name, _table.c.version)
@@ -215,13 +215,13 @@ class Artifacts:
             rows = (await partition.execute(query)).all()
         return list({row.name: artifact_of(row) for row in rows}.values())
 
-    async def versions(self, namespace: Namespace, name: str) -> list[Artifact]:
+    async def versions(self, name: str, *, namespace: Where = None) -> list[Artifact]:
         """The versions of an artifact that are kept, the oldest first."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).where(_table.c.name == name).order_by(_table.c.version)
             return [artifact_of(row) for row in await partition.execute(query)]
 
-    async def delete(self, namespace: Namespace, name: str) -> int:
+    async def delete(self, name: str, *, namespace: Where = None) -> int:
         """Delete an artifact with all its versions; gives how many there were."""
         async with self._store.writing(namespace) as partition:
             query = partition.rows(_table, _table.c.id).where(_table.c.name == name)

@@ -29,7 +29,7 @@ from treadle.memory.learning.words import (
     read_object,
     read_texts,
 )
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import terms as analysis
 from treadle.memory.times import moment
@@ -56,10 +56,10 @@ class Concepts:
 
     async def learn(
         self,
-        namespace: Namespace,
         name: str,
         body: str,
         *,
+        namespace: Where = None,
         cues: Iterable[str] = (),
         parameters: Mapping[str, JsonValue] | None = None,
         kind: ConceptKind = "concept",
@@ -94,12 +94,7 @@ class Concepts:
             return await self._insert(partition, last, {**text, **values}, parameters or {})
 
     async def find(
-        self,
-        namespace: Namespace,
-        text: str,
-        k: int = 5,
-        *,
-        kind: ConceptKind | None = None,
+        self, text: str, k: int = 5, *, namespace: Where = None, kind: ConceptKind | None = None
     ) -> list[FoundConcept]:
         """The concepts that bear on `text`, the best first: cue match times posterior mean."""
         terms = set(self._terms(text))
@@ -118,7 +113,9 @@ class Concepts:
         found.sort(key=lambda each: (-each.score, each.concept.id))
         return found[:k]
 
-    async def record(self, namespace: Namespace, concept_id: str, worked: bool) -> Concept | None:
+    async def record(
+        self, concept_id: str, worked: bool, *, namespace: Where = None
+    ) -> Concept | None:
         """A run that was shown the concept has ended; retires it where it has done badly.
 
         None where it is not there (any more).
@@ -138,12 +135,12 @@ class Concepts:
                 return replace(found, outcomes=after, retired_at=moment(partition.now))
             return replace(found, outcomes=after)
 
-    async def get(self, namespace: Namespace, concept_id: str) -> Concept | None:
+    async def get(self, concept_id: str, *, namespace: Where = None) -> Concept | None:
         """The concept with that id, retired ones included."""
         async with self._store.reading(namespace) as partition:
             return await _by_id(partition, concept_id)
 
-    async def all(self, namespace: Namespace, *, retired: bool = False) -> list[Concept]:
+    async def all(self, *, namespace: Where = None, retired: bool = False) -> list[Concept]:
         """Every concept, in the order in which they were learned."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).order_by(_table.c.id)

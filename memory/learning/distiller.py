@@ -17,7 +17,7 @@ from treadle.memory.learning.proposal import Lesson, proposed_lesson
 from treadle.memory.learning.run_record import RunRecord, StepRecord
 from treadle.memory.learning.template import Wire, leaves, tools_of
 from treadle.memory.learning.words import plain, shortened, words_of
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 
 MOST_WARNINGS = 5
 """Warnings that one run gives."""
@@ -53,7 +53,7 @@ class Distiller:
         self._procedures = procedures
         self._model = model
 
-    async def distil(self, namespace: Namespace, record: RunRecord) -> Distilled:
+    async def distil(self, record: RunRecord, *, namespace: Where = None) -> Distilled:
         """Learn from a run that has ended."""
         await self._outcomes(namespace, record)
         if record.outcome == "other" or len(record.task) > MOST_TASK:
@@ -71,37 +71,39 @@ class Distiller:
                 learned.append(await self._learn(namespace, record, lesson, frozenset()))
         return Distilled(tuple(learned), procedure)
 
-    async def _outcomes(self, namespace: Namespace, record: RunRecord) -> None:
+    async def _outcomes(self, namespace: Where, record: RunRecord) -> None:
         if record.outcome == "other":
             return
         worked = record.outcome == "succeeded"
         if record.reused is not None:
             # A plan that had to be patched did not work, though the run did.
-            await self._procedures.record(namespace, record.reused, worked and not record.replans)
+            await self._procedures.record(
+                record.reused, worked and not record.replans, namespace=namespace
+            )
         for concept_id in record.concepts:
-            await self._concepts.record(namespace, concept_id, worked)
+            await self._concepts.record(concept_id, worked, namespace=namespace)
 
-    async def _procedure(self, namespace: Namespace, record: RunRecord) -> Procedure | None:
+    async def _procedure(self, namespace: Where, record: RunRecord) -> Procedure | None:
         if not record.flawless or not record.alone or record.reused is not None:
             return None
         if record.plan is None or _quotes(record.plan, record.task, record.shown):
             return None
         return await self._procedures.learn(
-            namespace,
             record.task,
             record.plan,
             record.fingerprints.get,
+            namespace=namespace,
             source=record.run_id,
             taint=record.author,
         )
 
     async def _learn(
-        self, namespace: Namespace, record: RunRecord, lesson: _Said, taint: Labels
+        self, namespace: Where, record: RunRecord, lesson: _Said, taint: Labels
     ) -> Concept:
         return await self._concepts.learn(
-            namespace,
             shortened(lesson.name, MOST_NAME),
             shortened(lesson.body, MOST_BODY),
+            namespace=namespace,
             cues=[shortened(cue, 200) for cue in lesson.cues],
             kind="warning" if isinstance(lesson, Warned) else "concept",
             source=record.run_id,

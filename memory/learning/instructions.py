@@ -25,7 +25,7 @@ from treadle.memory.learning.words import (
     read_texts,
     shortened,
 )
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 
 MOST_TEXT = 20_000
@@ -69,10 +69,10 @@ class Instructions:
 
     async def add(
         self,
-        namespace: Namespace,
         job: str,
         texts: Iterable[str],
         *,
+        namespace: Where = None,
         artifacts: Iterable[str] = (),
         taint: Labels = CLEAN,
     ) -> list[Instruction]:
@@ -109,7 +109,7 @@ class Instructions:
                 await partition.execute(sa.insert(_table), rows)
             return await _rows(partition, job, after=last)
 
-    async def begin(self, namespace: Namespace, job: str) -> Instruction | None:
+    async def begin(self, job: str, *, namespace: Where = None) -> Instruction | None:
         """The next step that is open, which runs from now on; None where there is none."""
         async with self._store.writing(namespace) as partition:
             query = (
@@ -127,11 +127,11 @@ class Instructions:
 
     async def finish(
         self,
-        namespace: Namespace,
         job: str,
         position: int,
         outcome: str,
         *,
+        namespace: Where = None,
         failed: bool = False,
         taint: Labels = CLEAN,
     ) -> Instruction:
@@ -155,7 +155,7 @@ class Instructions:
             )
             return (await _rows(partition, job, after=position - 1, most=1))[0]
 
-    async def reopen(self, namespace: Namespace, job: str) -> int:
+    async def reopen(self, job: str, *, namespace: Where = None) -> int:
         """Open the steps again that run, or have failed: their process is gone. Gives how many."""
         async with self._store.writing(namespace) as partition:
             done = await partition.execute(
@@ -165,13 +165,13 @@ class Instructions:
             )
             return int(done.rowcount)
 
-    async def all(self, namespace: Namespace, job: str) -> list[Instruction]:
+    async def all(self, job: str, *, namespace: Where = None) -> list[Instruction]:
         """The steps of a job, in order."""
         async with self._store.reading(namespace) as partition:
             return await _rows(partition, job)
 
     async def context(
-        self, namespace: Namespace, instruction: Instruction, most: int = CONTEXT
+        self, instruction: Instruction, most: int = CONTEXT, *, namespace: Where = None
     ) -> str:
         """What a step is told beside its instruction, in at most `most` characters: how far the
         job is, which artifacts there are for it, and what came out of the last steps.

@@ -14,7 +14,7 @@ from treadle.core.taint import CLEAN, Labels
 from treadle.memory import tables
 from treadle.memory.learning.proposal import proposed_summary
 from treadle.memory.learning.words import checked, dumped_labels, plain, read_labels, shortened
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 from treadle.memory.times import moment
 from treadle.memory.writing.normal_form import name_key
@@ -56,12 +56,12 @@ class People:
         self._store = store
         self._model = model
 
-    async def get(self, namespace: Namespace, subject: str) -> Summary | None:
+    async def get(self, subject: str, *, namespace: Where = None) -> Summary | None:
         """The summary as it was last made; None where there is none."""
         async with self._store.reading(namespace) as partition:
             return await _stored(partition, name_key(subject))
 
-    async def refresh(self, namespace: Namespace, subject: str) -> Summary | None:
+    async def refresh(self, subject: str, *, namespace: Where = None) -> Summary | None:
         """The summary of `subject`, made anew only where a fact about it has changed since.
 
         None where nothing is known (any more). Raises InputError (`empty_text`, `text_too_long`,
@@ -85,7 +85,7 @@ class People:
                 return await _stored(partition, key)
             return await _keep(partition, key, text, taint)
 
-    async def changed(self, namespace: Namespace, most: int = 100) -> list[str]:
+    async def changed(self, most: int = 100, *, namespace: Where = None) -> list[str]:
         """Subjects of facts whose summary is missing, or older than one of their facts."""
         async with self._store.reading(namespace) as partition:
             newest = sa.func.max(sa.func.coalesce(_fact.c.retired_at, _fact.c.recorded_at)).label(
@@ -106,14 +106,14 @@ class People:
             )
             return list((await partition.execute(query)).scalars())
 
-    async def refresh_all(self, namespace: Namespace, most: int = 100) -> int:
+    async def refresh_all(self, most: int = 100, *, namespace: Where = None) -> int:
         """Bring summaries up to date, at most so many; gives how many there were to do."""
-        subjects = await self.changed(namespace, most)
+        subjects = await self.changed(most, namespace=namespace)
         for subject in subjects:
-            await self.refresh(namespace, subject)
+            await self.refresh(subject, namespace=namespace)
         return len(subjects)
 
-    async def all(self, namespace: Namespace) -> list[Summary]:
+    async def all(self, *, namespace: Where = None) -> list[Summary]:
         """Every summary, by name."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).order_by(_table.c.subject)

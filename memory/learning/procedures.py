@@ -49,7 +49,7 @@ from treadle.memory.learning.words import (
     read_object,
     storable,
 )
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 from treadle.memory.text import terms as analysis
 from treadle.memory.times import moment
@@ -82,11 +82,11 @@ class Procedures:
 
     async def learn(
         self,
-        namespace: Namespace,
         task: str,
         plan: Wire,
         fingerprint_of: FingerprintOf,
         *,
+        namespace: Where = None,
         source: str = "",
         taint: Labels = CLEAN,
     ) -> Procedure | None:
@@ -121,10 +121,10 @@ class Procedures:
 
     async def match(
         self,
-        namespace: Namespace,
         task: str,
         fingerprint_of: FingerprintOf,
         *,
+        namespace: Where = None,
         examples: int = EXAMPLES,
     ) -> Reuse | Example | None:
         """A plan for `task`, or plans for tasks that are like it, or nothing."""
@@ -141,7 +141,7 @@ class Procedures:
         return Example(tuple(held[:examples])) if held[:examples] else None
 
     async def record(
-        self, namespace: Namespace, procedure_id: str, worked: bool
+        self, procedure_id: str, worked: bool, *, namespace: Where = None
     ) -> Procedure | None:
         """A run that used the procedure has ended; retires it where it has done badly.
 
@@ -157,12 +157,12 @@ class Procedures:
                 await self._retire(partition, found)
             return await _by_id(partition, procedure_id)
 
-    async def get(self, namespace: Namespace, procedure_id: str) -> Procedure | None:
+    async def get(self, procedure_id: str, *, namespace: Where = None) -> Procedure | None:
         """The procedure with that id, retired ones included."""
         async with self._store.reading(namespace) as partition:
             return await _by_id(partition, procedure_id)
 
-    async def all(self, namespace: Namespace, *, retired: bool = False) -> list[Procedure]:
+    async def all(self, *, namespace: Where = None, retired: bool = False) -> list[Procedure]:
         """Every procedure, in the order in which they were learned."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).where(_table.c.kind == "plan").order_by(_table.c.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from treadle.memory import tables
 from treadle.memory.erasure.cascade import erase
 from treadle.memory.erasure.selection import select_old
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Namespace, Where
 from treadle.memory.policies.policy import Policy
 from treadle.memory.store import Partition, Store
 
@@ -42,7 +43,7 @@ class Policies:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def set(self, namespace: Namespace, policy: Policy) -> None:
+    async def set(self, policy: Policy, *, namespace: Where = None) -> None:
         """Set the limits of a namespace, in place of those before; `enforce` makes them hold."""
         async with self._store.writing(namespace) as partition:
             await partition.execute(
@@ -55,7 +56,7 @@ class Policies:
                 )
             )
 
-    async def get(self, namespace: Namespace) -> Policy:
+    async def get(self, *, namespace: Where = None) -> Policy:
         """The limits of a namespace; none where it is not there."""
         async with self._store.reading(namespace) as partition:
             return await _policy(partition)
@@ -73,7 +74,13 @@ class Policies:
             found = await connection.execute(query.order_by(_space.tenant, _space.path))
             return tuple(Namespace(row.path, row.tenant) for row in found)
 
-    async def enforce(self, namespace: Namespace, now: float | None = None) -> Enforced:
+    async def excess(self, policy: Policy, *, namespace: Where = None) -> int:
+        """How many episodes would go now, were these the limits of a namespace."""
+        at = self._store.clock.now()
+        async with self._store.reading(namespace) as partition:
+            return await _above(partition, policy, at)
+
+    async def enforce(self, now: float | None = None, *, namespace: Where = None) -> Enforced:
         """Erase what is above the limits, with what only it says; in several transactions.
 
         now: seconds since 1970; the store's clock by default. Calling it again does no harm.
@@ -81,7 +88,7 @@ class Policies:
         at = self._store.clock.now() if now is None else now
         erased: Counter[str] = Counter()
         went = Counter[str]()
-        policy = await self.get(namespace)
+        policy = await self.get(namespace=namespace)
         if policy == Policy():
             return Enforced()
         while True:
@@ -114,11 +121,7 @@ async def _excess(partition: Partition, policy: Policy, now: float) -> tuple[str
         numbers = list(expired.scalars())
         if numbers:
             return "expired", numbers
-    size: sa.ColumnElement[Any] = (
-        sa.func.length(sa.cast(_episode.text, sa.LargeBinary))
-        if partition.is_sqlite
-        else sa.func.octet_length(_episode.text)
-    )
+    size = _size(partition)
     totals = partition.rows(
         tables.episode,
         sa.func.count().label("episodes"),
@@ -140,6 +143,38 @@ async def _excess(partition: Partition, policy: Policy, now: float) -> tuple[str
             over -= row.size
         return "bytes", numbers
     return "", []
+
+
+async def _above(partition: Partition, policy: Policy, now: float) -> int:
+    """What `_excess` comes to, in the end, without any of it going."""
+    oldest = -math.inf if policy.keep_seconds is None else now - policy.keep_seconds
+    expired = kept = kept_bytes = 0
+    left = list[int]()
+    rows = _least_useful(partition, _size(partition)).add_columns(_episode.recorded_at)
+    for row in await partition.execute(rows):
+        if row.recorded_at < oldest:
+            expired += 1
+        else:
+            left.append(row.size)
+            kept += 1
+            kept_bytes += row.size
+    gone = 0
+    for size in left:
+        many = policy.most_episodes is not None and kept > policy.most_episodes
+        large = policy.most_bytes is not None and kept_bytes > policy.most_bytes
+        if not many and not large:
+            break
+        gone += 1
+        kept -= 1
+        kept_bytes -= size
+    return expired + gone
+
+
+def _size(partition: Partition) -> sa.ColumnElement[Any]:
+    """The bytes of an episode's text."""
+    if partition.is_sqlite:
+        return sa.func.length(sa.cast(_episode.text, sa.LargeBinary))
+    return sa.func.octet_length(_episode.text)
 
 
 def _least_useful(partition: Partition, size: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -17,6 +17,8 @@ class Entry:
     """An episode or a fact.
 
     number: of its row. previous: the number of the episode before it in its thread.
+    by_person: whether a person said it, and no assistant, tool or document.
+    subject: the number of whom a fact is about.
     thread: the conversation; empty for none. time: when it happened, or began to hold, seconds.
     """
 
@@ -29,6 +31,8 @@ class Entry:
     previous: int | None = None
     time: float = 0.0
     uses: int = 0
+    by_person: bool = False
+    subject: int = 0
 
     # What its text shows besides its terms, in its start where it is long: looked for when asked
     # for, since most questions need little of it and most entries none.
@@ -45,6 +49,11 @@ class Entry:
         if len(said) > _LONGEST_QUESTION or _STATEMENT.search(said):
             return False
         return said.endswith("?") or _ASKING.match(said) is not None
+
+    @property
+    def replies(self) -> bool:
+        """Whether it says something of what was spoken of before it."""
+        return not self.asks and _REPLY.match(self._said()) is not None
 
     @property
     def has_question(self) -> bool:
@@ -108,6 +117,9 @@ _STATEMENT = re.compile(r"[.!](?:\s|$)|\n")
 _ASKING = re.compile(
     r"(?:what|who|whose|which|where|when|why|how) (?:is|are|was|were|do|does|did|can|many|much)\b",
     re.IGNORECASE,
+)
+_REPLY = re.compile(
+    r"(?:it|he|she|they|that|this|there)(?:'s|'re)?\b|(?:the answer|because)\b", re.IGNORECASE
 )
 _FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur|me)\b")
 _TIME = re.compile(

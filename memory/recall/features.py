@@ -82,7 +82,7 @@ class Scoring:
         self._around = around
         self.echoes = frozenset(n for n, e in around.entries.items() if _is_echo(e, question))
         """Episodes that only ask what the query asks: they say nothing that it does not."""
-        unheard = {n for n in self.echoes if not around.in_dialogue(around.entries[n])}
+        unheard = {n for n in self.echoes if not _answered(around.entries[n], around)}
         self._unheard = unheard
         self._cosines = {n: c for n, c in cosines.items() if n not in unheard}
         actors = {each.actor for each in around.entries.values()}
@@ -118,11 +118,16 @@ class Scoring:
         return sum(weight[term] for term in about if term in has) / max(sum(weight.values()), 1e-6)
 
     def answers_beside(self, entry: Entry) -> bool:
-        """Whether somebody else, right before or after, has words of the question."""
+        """Whether somebody else, right before or after, has words of the question.
+
+        Or who says it right before, where it goes on from there: "What is Rex? He's my dog."
+        """
         before, after = self._around.before(entry), self._around.after(entry)
         beside = (before, None if after is not None and after.only_asks else after)
         return any(
-            each is not None and each.actor != entry.actor and bool(self._have(each))
+            each is not None
+            and (each.actor != entry.actor or (each is before and entry.replies))
+            and bool(self._have(each))
             for each in beside
         )
 
@@ -299,6 +304,12 @@ class Scoring:
             own * turn,
             own * speaker,
         ]
+
+
+def _answered(entry: Entry, around: Surroundings) -> bool:
+    """Whether an answer to a question may stand beside it."""
+    after = around.after(entry)
+    return around.in_dialogue(entry) or (after is not None and after.replies)
 
 
 _SAME = 0.75

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from treadle.memory import tables
 from treadle.memory.episode import Episode
 from treadle.memory.fact import Fact
+from treadle.memory.fence import owned
 from treadle.memory.kinds import Kind
-from treadle.memory.recall.fence import owned
 from treadle.memory.recall.reading import given
 from treadle.memory.store import Partition
 from treadle.memory.writing.episode_rows import episode_of

@@ -20,12 +20,14 @@ class Question:
 
     terms: each once, in the order of the query.
     topic: the terms without those that say when.
+    own: whether it is about whoever asks.
     when, number, place, thing: what kind of answer it asks for.
     dates: stretches of time that it names.
     """
 
     terms: tuple[str, ...]
     topic: tuple[str, ...]
+    own: bool
     when: bool
     number: bool
     place: bool
@@ -51,6 +53,7 @@ class Question:
         return cls(
             terms=found,
             topic=topic,
+            own=_OWN.search(low) is not None,
             when=_WHEN.search(low) is not None,
             number=_NUMBER.search(low) is not None,
             place=low.startswith("where"),
@@ -63,6 +66,7 @@ _WHEN = re.compile(
     r"^(?:when|what (?:date|day|month|year|time)|in (?:which|what) (?:month|year)|"
     r"which (?:month|year)|how long ago)\b"
 )
+_OWN = re.compile(r"\b(?:i|me|my|mine|myself)\b")
 _NUMBER = re.compile(r"\bhow (?:many|much|often|long|old)\b")
 
 

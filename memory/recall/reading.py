@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from treadle.memory import lexical_index, tables
-from treadle.memory.kinds import Kind
+from treadle.memory.fence import owned
+from treadle.memory.kinds import Kind, Origin
 from treadle.memory.recall.candidates import Postings
 from treadle.memory.recall.entry import Entry
-from treadle.memory.recall.fence import owned
 from treadle.memory.store import Partition
 from treadle.memory.text import Interval
 
@@ -154,6 +154,7 @@ async def episodes(
         column.previous_id,
         column.occurred_at,
         column.uses,
+        column.origin,
     ).where(
         owned(partition, _episode),
         column.id.in_(_with_linked(partition, numbers, linked)),
@@ -207,12 +208,18 @@ async def facts(partition: Partition, numbers: Collection[int], times: Times) ->
     """The facts with these numbers that hold and are believed at the times."""
     column = _fact.c
     query = sa.select(
-        column.id, column.text, column.terms, column.valid_from, column.recorded_at
+        column.id,
+        column.subject_id,
+        column.text,
+        column.terms,
+        column.valid_from,
+        column.recorded_at,
     ).where(owned(partition, _fact), column.id.in_(given(partition, numbers)), *times.facts())
     return [
         Entry(
             number=row.id,
             kind=Kind.FACT,
+            subject=row.subject_id,
             text=row.text,
             terms=row.terms.split(None, _MOST_TERMS)[:_MOST_TERMS],
             time=row.recorded_at if row.valid_from is None else row.valid_from,
@@ -229,13 +236,14 @@ _MOST_TERMS = 2_000
 
 
 def _entry(row: sa.Row[Any]) -> Entry:
-    number, text, terms, actor, thread, previous, time, uses = tuple(row)
+    number, text, terms, actor, thread, previous, time, uses, origin = tuple(row)
     return Entry(
         number=number,
         kind=Kind.EPISODE,
         text=text,
         terms=terms.split(None, _MOST_TERMS)[:_MOST_TERMS],
         actor=actor,
+        by_person=origin == Origin.USER,
         thread=thread,
         previous=previous,
         time=time,

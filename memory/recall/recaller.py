@@ -14,6 +14,7 @@ from treadle.memory.hit import Hit, Recall
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
 from treadle.memory.recall import graph, reading
+from treadle.memory.recall.asker import asker
 from treadle.memory.recall.candidates import (
     SMALL,
     candidates,
@@ -80,6 +81,7 @@ class _Found:
     fact_cosines: Mapping[int, float]
     graph: Mapping[int, float]
     drawn: Drawn
+    own: Sequence[int] = ()
 
     def graph_scores(self) -> dict[tuple[Kind, int], float]:
         """How near each item is by whom it speaks of; a fact as its sources are."""
@@ -222,7 +224,10 @@ class Recaller:
         # What somebody asks about another time is not out of date.
         weighed = [] if question.dates or question.when else [each.number for each in episodes]
         said = await drawn(partition, weighed, times)
-        return _Found(episodes + facts, around, statistics, cosines, fact_cosines, related, said)
+        own = await asker(partition, read) if question.own and facts else ()
+        return _Found(
+            episodes + facts, around, statistics, cosines, fact_cosines, related, said, own
+        )
 
 
 def _with_beside(around: Surroundings, candidates: Sequence[int], items: int) -> set[int]:
@@ -275,7 +280,7 @@ def _rank(
     if clear(evidence):
         nearest = max(cosines)
         best = [each for each in best if _speaks(each, told, found, nearest)]
-    return with_facts_first(best, question), evidence
+    return with_facts_first(best, question, found.own), evidence
 
 
 def _less(episode: Entry, told: Scoring, drawn: Drawn) -> float:
@@ -345,4 +350,7 @@ def _within(hits: Sequence[Hit], budget_tokens: int | None) -> Recall:
             spent += tokens
     left_out = len(hits) - len(kept)
     reason = f"{left_out} hits did not fit into {budget_tokens} tokens" if left_out else ""
-    return Recall(tuple(kept), reason, spent)
+    if left_out and not kept:
+        fewest = min(token_estimate(hit.text) for hit in hits)
+        reason = f"nothing fits into {budget_tokens} tokens: {left_out} hits, from {fewest} on"
+    return Recall(tuple(kept), reason, spent, left_out)

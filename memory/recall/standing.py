@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from treadle.memory import tables
+from treadle.memory.fence import owned
 from treadle.memory.kinds import Kind
-from treadle.memory.recall.fence import owned
 from treadle.memory.recall.question import Question
 from treadle.memory.recall.ranking import Ranked
 from treadle.memory.recall.reading import Times, given
@@ -66,8 +66,13 @@ async def drawn(partition: Partition, episodes: Sequence[int], times: Times) -> 
     return Drawn(frozenset(fallen - standing), sources)
 
 
-def with_facts_first(best: Sequence[Ranked], question: Question) -> list[Ranked]:
-    """`best` with the facts that have most of the query's words within the first places."""
+def with_facts_first(
+    best: Sequence[Ranked], question: Question, own: Collection[int] = ()
+) -> list[Ranked]:
+    """`best` with the facts that have most of the query's words within the first places.
+
+    own: the subjects that whoever asks is, where the question is about them: theirs come first.
+    """
     asked = set(question.topic)
     share = {
         at: len(asked.intersection(each.entry.terms)) / max(len(asked), 1)
@@ -77,8 +82,12 @@ def with_facts_first(best: Sequence[Ranked], question: Question) -> list[Ranked]
     most = max(share.values(), default=0.0)
     if most < _MATCHES:
         return list(best)
-    lifted = [at for at, found in share.items() if found == most][: FIRST - 1]
+    most_words = [at for at, found in share.items() if found == most]
+    theirs = [at for at in most_words if best[at].entry.subject in own]
+    lifted = (theirs or most_words)[: FIRST - 1]
     rest = [each for at, each in enumerate(best) if at not in lifted]
-    for place, at in enumerate(lifted, FIRST - len(lifted)):
+    # Before the same of others, where that comes earlier.
+    first = min(most_words[0], FIRST - len(lifted)) if theirs else FIRST - len(lifted)
+    for place, at in enumerate(lifted, first):
         rest.insert(min(at, place), best[at])
     return rest

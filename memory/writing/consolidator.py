@@ -82,7 +82,7 @@ class Consolidator:
         by_item = {errand.item_id: errand for errand in lease.errands}
         async with self._store.reading(lease.namespace) as partition:
             episode = tables.episode
-            query = episode_rows(partition).where(episode.c.id.in_(list(by_item)))
+            query = episode_rows(partition, by_item)
             rows = (await partition.execute(query.order_by(episode.c.id))).all()
         return [by_item[row.id] for row in rows], [episode_of(row) for row in rows]
 
@@ -119,9 +119,11 @@ class Consolidator:
                 )
             else:
                 assert checked.start is not None
-                await ledger.end(
+                closed = await ledger.end(
                     checked.subject, checked.predicate, checked.object_key, checked.start
                 )
+                if not closed:
+                    await ledger.end_unheard(checked, checked.start)
         return refused
 
 

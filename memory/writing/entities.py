@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from treadle.memory import tables
+from treadle.memory.fence import numbered as numbered_rows
 from treadle.memory.store import Partition
 from treadle.memory.writing.normal_form import name_key
 from treadle.memory.writing.predicates import ALIASES
@@ -21,11 +22,53 @@ async def known_as(partition: Partition, name: str) -> list[int]:
 
     Those that were met under several names before it was known that they are one are given
     together. A name that two of them claim, or that only an untrusted source gives them, joins
-    nobody.
+    nobody. "Ada's dog" is Rex, where one dog of Ada is known.
     """
     key = name_key(name)
+    numbers = await _named(partition, key)
+    owner, apostrophe, kin = key.rpartition("'s ")
+    if not apostrophe:
+        return numbers
+    theirs = partition.rows(_fact, _fact.c.subject_id).where(
+        _fact.c.object_key == owner,
+        _fact.c.predicate == f"{kin}_of",
+        _fact.c.retired_at.is_(None),
+        _fact.c.valid_to.is_(None),
+        _fact.c.taint == "[]",
+    )
+    found = list(dict.fromkeys((await partition.execute(theirs)).scalars()))
+    return list(dict.fromkeys([*numbers, *found])) if len(found) == 1 else numbers
+
+
+async def about(partition: Partition, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """The conditions of facts about who `name` stands for, each for a query on the facts.
+
+    These are the facts about them, about what is theirs ("Ada's dog"), and about who is what of
+    theirs ("Ada's dog is called Rex").
+    """
+    numbers = await known_as(partition, name)
+    rows = sa.select(_entity.c.key).where(numbered_rows(partition, _entity, numbers))
+    keys = {name_key(name), *(await partition.execute(rows)).scalars()}
+    own = partition.rows(_entity, _entity.c.id)
+    theirs = sa.union_all(*(own.where(_begins(partition, f"{key}'s ")) for key in sorted(keys)))
+    subjects = [*numbers, *(await partition.execute(theirs)).scalars()]
+    related = _fact.c.object_key.in_(sorted(keys)) & _fact.c.predicate.endswith(
+        "\\_of", escape="\\"
+    )
+    return _fact.c.subject_id.in_(subjects), related
+
+
+def _begins(partition: Partition, prefix: str) -> sa.ColumnElement[bool]:
+    key = _entity.c.key
+    if partition.is_sqlite:
+        # For LIKE, SQLite reads all entities of the namespace. After a space comes "!".
+        return (key >= prefix) & (key < f"{prefix[:-1]}!")
+    return key.startswith(prefix, autoescape=True)
+
+
+async def _named(partition: Partition, key: str) -> list[int]:
     own = partition.rows(_entity, _entity.c.id).where(_entity.c.key == key)
-    claimed = _aliases(partition, _fact.c.subject_id).where(_fact.c.object_key == key).distinct()
+    claimed = _aliases(partition, _fact.c.subject_id).where(_fact.c.object_key == key)
     found = (
         await partition.execute(
             sa.union_all(
@@ -35,7 +78,8 @@ async def known_as(partition: Partition, name: str) -> list[int]:
         )
     ).all()
     numbers = [row[0] for row in found if not row.claimed]
-    claims = [row[0] for row in found if row.claimed]
+    # Made different here: for DISTINCT, SQLite reads all facts of the namespace, in their order.
+    claims = list(dict.fromkeys(row[0] for row in found if row.claimed))
     if len(claims) == 1:
         numbers = list(dict.fromkeys([*claims, *numbers]))
     if not numbers:

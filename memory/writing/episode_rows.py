@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from treadle.memory import tables
 from treadle.memory.episode import Episode
+from treadle.memory.fence import numbered, owned
 from treadle.memory.kinds import Origin
 from treadle.memory.store import Partition
 from treadle.memory.times import moment
 
 
-def episode_rows(partition: Partition) -> sa.Select[Any]:
-    """A query for the episodes of a namespace, each with the id of the one before it."""
+def episode_rows(partition: Partition, numbers: Collection[int] | None = None) -> sa.Select[Any]:
+    """A query for the episodes of a namespace, each with the id of the one before it.
+
+    numbers: those with these numbers; None for all.
+    """
     episode = tables.episode
     before = episode.alias("before")
-    return partition.rows(
-        episode,
-        *(column for column in episode.c if column.name not in ("terms", "length")),
-        before.c.uid.label("previous_uid"),
-    ).outerjoin(before, (before.c.id == episode.c.previous_id) & partition.owns(before))
+    return (
+        sa.select(
+            *(column for column in episode.c if column.name not in ("terms", "length")),
+            before.c.uid.label("previous_uid"),
+        )
+        .select_from(episode)
+        .where(
+            partition.owns(episode) if numbers is None else numbered(partition, episode, numbers)
+        )
+        .outerjoin(before, (before.c.id == episode.c.previous_id) & owned(partition, before))
+    )
 
 
 def episode_of(row: sa.Row[Any]) -> Episode:

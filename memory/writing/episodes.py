@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -17,8 +17,9 @@ from treadle.core.taint import CLEAN, Labels
 from treadle.memory import lexical_index, tables
 from treadle.memory.episode import Episode, Remembered
 from treadle.memory.erasure.tombstones import is_erased
+from treadle.memory.fence import numbered
 from treadle.memory.kinds import Kind, Origin
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 from treadle.memory.times import moment
 from treadle.memory.writing.accepted import accepted_name
@@ -33,6 +34,7 @@ from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
 from treadle.memory.writing.said_again import say_again
 from treadle.memory.writing.statement import exact
+from treadle.memory.writing.taken_keys import Outcome, take
 
 EXTRACT = "extract"
 """The task of the extractor of facts."""
@@ -78,7 +80,7 @@ class Episodes:
         self,
         text: str,
         *,
-        namespace: Namespace,
+        namespace: Where = None,
         actor: str = "",
         source: str = "",
         origin: Origin = Origin.USER,
@@ -115,7 +117,7 @@ class Episodes:
         return (await self.remember_many([draft], namespace=namespace))[0]
 
     async def remember_many(
-        self, drafts: Sequence[Draft], *, namespace: Namespace
+        self, drafts: Sequence[Draft], *, namespace: Where = None
     ) -> tuple[Remembered, ...]:
         """Keep all of `drafts`, in order, or none: one transaction. Raises what `remember` does."""
         prepared = [await _prepared(CheckedDraft.of(draft)) for draft in drafts]
@@ -133,7 +135,7 @@ class Episodes:
 
         return await self._store.write(namespace, keep)
 
-    async def get(self, episode_id: str, *, namespace: Namespace) -> Episode:
+    async def get(self, episode_id: str, *, namespace: Where = None) -> Episode:
         """The episode with this id. Raises InputError (`unknown_episode`, `bad_text`)."""
         accepted_name(episode_id, "the id of an episode")
         async with self._store.reading(namespace) as partition:
@@ -142,8 +144,19 @@ class Episodes:
             raise _unknown(episode_id)
         return found
 
+    async def missing(self, ids: Collection[str], *, namespace: Where = None) -> tuple[str, ...]:
+        """Those of `ids` that no episode has, here or below, and none had that was forgotten."""
+        for each in ids:
+            accepted_name(each, "the id of an episode")
+        known: set[str] = set()
+        async with self._store.counting(namespace) as branch:
+            for table in (_episode, tables.tombstone):
+                some = [table.c.uid.in_(list(ids))]
+                known.update(row.uid for row in await branch.count(table, table.c.uid, where=some))
+        return tuple(each for each in ids if each not in known)
+
     async def of_thread(
-        self, thread: str, *, namespace: Namespace, most: int = 100
+        self, thread: str, *, namespace: Where = None, most: int = 100
     ) -> tuple[Episode, ...]:
         """The last episodes of a thread, in the order in which they were remembered."""
         accepted_name(thread, "the thread")
@@ -164,6 +177,8 @@ class Episodes:
             raise _unknown(draft.previous)
         if found.keyed is not None:
             return Remembered(await _keyed(partition, found.keyed, draft), "duplicate")
+        if found.taken is not None:
+            return await _taken(partition, *found.taken, checked)
         key = draft.idempotency_key
         if key is not None and await is_erased(partition, idempotency_key=key):
             raise InputError(
@@ -176,6 +191,7 @@ class Episodes:
             await self._said_again(partition, found.same, checked)
             there = await _episode_where(partition, _episode.c.id == found.same)
             assert there is not None
+            await take(partition, key, draft.text, "duplicate", (int(Kind.EPISODE), found.same))
             return Remembered(there, "duplicate")
         known = {key for key, item in found.echoes.items() if item not in gone}
         if known and draft.origin is Origin.USER:
@@ -192,14 +208,18 @@ class Episodes:
         gone: set[tuple[int, int]],
     ) -> Remembered:
         checked = prepared.checked
-        for kind, number in found.echoes.values():
-            if kind != Kind.EPISODE or (kind, number) in gone:
+        key, text = checked.draft.idempotency_key, checked.draft.text
+        items = [item for item in found.echoes.values() if item not in gone]
+        for item in items:
+            if item[0] != Kind.EPISODE:
                 continue
-            there = await _episode_where(partition, _episode.c.id == number)
+            there = await _episode_where(partition, _episode.c.id == item[1])
             if there is not None:
                 if len(prepared.sentences) == 1:
-                    await self._said_again(partition, number, checked)
+                    await self._said_again(partition, item[1], checked)
+                await take(partition, key, text, "echo", item)
                 return Remembered(there, "echo")
+        await take(partition, key, text, "echo", items[0])
         return Remembered(_unkept(partition, checked), "echo")
 
     async def _said_again(self, partition: Partition, number: int, checked: CheckedDraft) -> None:
@@ -239,8 +259,8 @@ async def _own_words(partition: Partition, found: Found, checked: CheckedDraft) 
     if checked.occurred_at is not None or draft.taint:
         return set()
     numbers = {number for kind, number in found.echoes.values() if kind == Kind.EPISODE}
-    query = partition.rows(_episode, _episode.c.id).where(
-        _episode.c.id.in_(numbers),
+    query = sa.select(_episode.c.id).where(
+        numbered(partition, _episode, numbers),
         _episode.c.origin == str(Origin.USER),
         _episode.c.actor == draft.actor,
         _episode.c.taint == "[]",
@@ -253,6 +273,26 @@ async def _own_words(partition: Partition, found: Found, checked: CheckedDraft) 
         for key, (kind, number) in found.echoes.items()
         if kind == Kind.EPISODE and number in own
     }
+
+
+async def _taken(
+    partition: Partition,
+    item: tuple[int, int],
+    outcome: Outcome | None,
+    checked: CheckedDraft,
+) -> Remembered:
+    """What was found before under the key of a draft, if it was for the same text."""
+    if outcome is None:
+        raise InputError(
+            "idempotency_conflict",
+            f"the idempotency key {checked.draft.idempotency_key!r} belongs to another text, which "
+            "was known already: a key stands for one text",
+        )
+    kind, number = item
+    there = None
+    if kind == Kind.EPISODE:
+        there = await _episode_where(partition, _episode.c.id == number)
+    return Remembered(_unkept(partition, checked) if there is None else there, outcome)
 
 
 async def _keyed(partition: Partition, number: int, draft: Draft) -> Episode:

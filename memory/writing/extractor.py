@@ -77,7 +77,7 @@ class Extractor:
     async def _read(self, lease: Lease) -> list[_Read]:
         by_item = {errand.item_id: errand for errand in lease.errands}
         async with self._store.reading(lease.namespace) as partition:
-            query = episode_rows(partition).where(_episode.c.id.in_(list(by_item)))
+            query = episode_rows(partition, by_item)
             rows = (await partition.execute(query.order_by(_episode.c.id))).all()
         read = []
         for row in rows:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from treadle.memory import tables
 from treadle.memory.fact import Fact
+from treadle.memory.fence import numbered, owned
 from treadle.memory.kinds import Origin
 from treadle.memory.store import Partition
 from treadle.memory.times import moment
@@ -20,18 +21,22 @@ _source = tables.fact_source
 _episode = tables.episode
 
 
-def fact_rows(partition: Partition) -> sa.Select[Any]:
-    """A query for the facts of a namespace, with their subjects and what they supersede."""
+def fact_rows(partition: Partition, numbers: Collection[int] | None = None) -> sa.Select[Any]:
+    """A query for the facts of a namespace, with their subjects and what they supersede.
+
+    numbers: those with these numbers; None for all.
+    """
     before = _fact.alias("before")
     return (
-        partition.rows(
-            _fact,
+        sa.select(
             *(column for column in _fact.c if column.name not in ("terms", "length")),
             _entity.c.name.label("subject"),
             before.c.uid.label("supersedes_uid"),
         )
-        .join(_entity, (_entity.c.id == _fact.c.subject_id) & partition.owns(_entity))
-        .outerjoin(before, (before.c.id == _fact.c.supersedes_id) & partition.owns(before))
+        .select_from(_fact)
+        .where(partition.owns(_fact) if numbers is None else numbered(partition, _fact, numbers))
+        .join(_entity, (_entity.c.id == _fact.c.subject_id) & owned(partition, _entity))
+        .outerjoin(before, (before.c.id == _fact.c.supersedes_id) & owned(partition, before))
     )
 
 
@@ -42,7 +47,8 @@ async def facts_of(partition: Partition, rows: Sequence[sa.Row[Any]]) -> tuple[F
     for start in range(0, len(numbers), _AT_ONCE):
         query = (
             partition.rows(_source, _source.c.fact_id, _episode.c.uid)
-            .join(_episode, (_episode.c.id == _source.c.episode_id) & partition.owns(_episode))
+            .select_from(_source)
+            .join(_episode, (_episode.c.id == _source.c.episode_id) & owned(partition, _episode))
             .where(_source.c.fact_id.in_(numbers[start : start + _AT_ONCE]))
             .order_by(_source.c.episode_id)
         )

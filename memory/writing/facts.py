@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,11 @@ from treadle.core.taint import CLEAN, Labels
 from treadle.memory import tables
 from treadle.memory.fact import Cardinality, Fact
 from treadle.memory.kinds import Origin
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Where
 from treadle.memory.store import Partition, Store
 from treadle.memory.times import seconds
 from treadle.memory.writing.accepted import accepted_name
-from treadle.memory.writing.entities import known_as
+from treadle.memory.writing.entities import about
 from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.predicates import predicate_key
@@ -56,7 +57,7 @@ class Facts:
         predicate: str,
         object: str,  # noqa: A002 - what it is called in a fact
         *,
-        namespace: Namespace,
+        namespace: Where = None,
         valid_from: When = None,
         valid_to: When = None,
         cardinality: Cardinality | None = None,
@@ -88,7 +89,7 @@ class Facts:
         return (await self.tell_many([statement], namespace=namespace))[0]
 
     async def tell_many(
-        self, statements: Sequence[Statement], *, namespace: Namespace
+        self, statements: Sequence[Statement], *, namespace: Where = None
     ) -> tuple[Told, ...]:
         """State facts, in order, all or none: one transaction. Raises what `tell` does."""
         checked = [CheckedStatement.of(statement) for statement in statements]
@@ -99,7 +100,7 @@ class Facts:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
             entries = [await ledger.enter(each) for each in checked]
             numbers = list({entry.number for entry in entries})
-            query = fact_rows(partition).where(_fact.c.id.in_(numbers))
+            query = fact_rows(partition, numbers)
             found = (await partition.execute(query)).all()
             made = await facts_of(partition, found)
             by_number = {row.id: fact for row, fact in zip(found, made, strict=True)}
@@ -115,7 +116,7 @@ class Facts:
         predicate: str,
         object: str | None = None,  # noqa: A002 - what it is called in a fact
         *,
-        namespace: Namespace,
+        namespace: Where = None,
         at: When = None,
     ) -> tuple[Fact, ...]:
         """State that something no longer holds from `at` (now) on; the facts as they are closed.
@@ -136,12 +137,12 @@ class Facts:
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
             if not closed and said is not None:
                 closed = await ledger.end_unheard(said, moment)
-            query = fact_rows(partition).where(_fact.c.id.in_(closed)).order_by(_fact.c.id)
+            query = fact_rows(partition, closed).order_by(_fact.c.id)
             return await facts_of(partition, (await partition.execute(query)).all())
 
         return await self._store.write(namespace, end)
 
-    async def retract(self, fact_id: str, *, namespace: Namespace) -> Fact:
+    async def retract(self, fact_id: str, *, namespace: Where = None) -> Fact:
         """Take back what was never so; it stays readable with `known_at`.
 
         What it had put an end to holds again, as far as nothing else is known of that time.
@@ -163,7 +164,7 @@ class Facts:
 
         return await self._store.write(namespace, retract)
 
-    async def get(self, fact_id: str, *, namespace: Namespace) -> Fact:
+    async def get(self, fact_id: str, *, namespace: Where = None) -> Fact:
         """The fact with this id, retired or not. Raises InputError (`unknown_fact`)."""
         accepted_name(fact_id, "the id of a fact")
         async with self._store.reading(namespace) as partition:
@@ -178,11 +179,15 @@ class Facts:
         subject: str | None = None,
         predicate: str | None = None,
         *,
-        namespace: Namespace,
+        namespace: Where = None,
         as_of: When = None,
         known_at: When = None,
     ) -> tuple[Fact, ...]:
-        """What holds in the world at `as_of` (now), as the store knew it at `known_at` (now)."""
+        """What holds in the world at `as_of` (now), as the store knew it at `known_at` (now).
+
+        subject: whom or what it is about; what is theirs ("Ada's dog likes bones") is about them,
+            too.
+        """
         if subject is not None:
             accepted_name(subject, "the subject")
         time = seconds(as_of)
@@ -199,7 +204,7 @@ class Facts:
         subject: str | None = None,
         predicate: str | None = None,
         *,
-        namespace: Namespace,
+        namespace: Where = None,
         known_at: When = None,
     ) -> tuple[Fact, ...]:
         """All that held at any time, closed facts included, in the order of when it began."""
@@ -213,12 +218,15 @@ class Facts:
 async def _answer(
     partition: Partition, query: sa.Select[object], subject: str | None, predicate: str | None
 ) -> tuple[Fact, ...]:
-    if subject is not None:
-        query = query.where(_fact.c.subject_id.in_(await known_as(partition, subject)))
     if predicate is not None:
         query = query.where(_fact.c.predicate == predicate_key(predicate))
-    query = query.order_by(sa.func.coalesce(_fact.c.valid_from, -1e18), _fact.c.id)
-    return await facts_of(partition, (await partition.execute(query)).all())
+    # One after the other: for "or", SQLite reads all facts of the namespace.
+    parts = [query]
+    if subject is not None:
+        parts = [query.where(condition) for condition in await about(partition, subject)]
+    rows = {row.id: row for part in parts for row in await partition.execute(part)}
+    order = sorted(rows.values(), key=lambda row: (row.valid_from or -math.inf, row.id))
+    return await facts_of(partition, order)
 
 
 async def _latest(partition: Partition) -> float:

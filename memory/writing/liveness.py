@@ -7,6 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from treadle.memory import tables
+from treadle.memory.fence import numbered, owned
 from treadle.memory.kinds import Kind
 from treadle.memory.store import Partition
 
@@ -33,7 +34,8 @@ async def overtaken(
     if episodes:
         query = (
             partition.rows(_source, _source.c.episode_id)
-            .join(_fact, (_fact.c.id == _source.c.fact_id) & partition.owns(_fact))
+            .select_from(_source)
+            .join(_fact, (_fact.c.id == _source.c.fact_id) & owned(partition, _fact))
             .where(_source.c.episode_id.in_(episodes))
             .group_by(_source.c.episode_id)
             .having(sa.func.max(holds) == 0)
@@ -43,7 +45,7 @@ async def overtaken(
     facts = [number for kind, number in items if kind == Kind.FACT]
     if facts:
         found = await partition.execute(
-            partition.rows(_fact, _fact.c.id).where(_fact.c.id.in_(facts), holds == 0)
+            sa.select(_fact.c.id).where(numbered(partition, _fact, facts), holds == 0)
         )
         gone |= {(int(Kind.FACT), number) for (number,) in found}
     return gone

@@ -12,6 +12,7 @@ from treadle.memory import tables
 from treadle.memory.store import Partition
 from treadle.memory.writing.draft import CheckedDraft
 from treadle.memory.writing.echo_keys import Candidate
+from treadle.memory.writing.taken_keys import Outcome, marks, outcome_of
 
 _episode = tables.episode
 _recalled = tables.recalled
@@ -25,12 +26,15 @@ class Found:
     keyed: the episode with its idempotency key.
     same: an episode with its words.
     echoes: by each of its keys that was recalled, what was: (kind, number).
+    taken: what a text with its idempotency key was found to be, and the outcome; None for the
+        outcome where it was another text.
     """
 
     before: tuple[int, str] | None
     keyed: int | None
     same: int | None
     echoes: dict[str, tuple[int, int]]
+    taken: tuple[tuple[int, int], Outcome | None] | None = None
 
 
 async def look_up(
@@ -67,6 +71,8 @@ async def look_up(
             same = same.where(_episode.c.occurred_at == checked.occurred_at)
         parts.append(same)
     keys = list(dict.fromkeys(key for each in found for key in each.keys))
+    if draft.idempotency_key is not None:
+        keys += marks(draft.idempotency_key, draft.text)
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         echoes = partition.rows(
             _recalled,
@@ -78,12 +84,20 @@ async def look_up(
     if not parts:
         return Found(None, None, None, {})
     rows = (await partition.execute(sa.union_all(*parts))).all()
+    recalled = {row.key: (row.kind, row.number) for row in rows if row.what == "echo"}
+    taken = None
+    if draft.idempotency_key is not None:
+        said = outcome_of(recalled, draft.idempotency_key, draft.text)
+        taken = said and (recalled[said[0]], said[1])
+        for mark in marks(draft.idempotency_key, draft.text):
+            recalled.pop(mark, None)
     single = {row.what: row.number for row in rows if row.what != "echo"}
     return Found(
         before=next(((row.number, row.key) for row in rows if row.what == "before"), None),
         keyed=single.get("keyed"),
         same=single.get("same"),
-        echoes={row.key: (row.kind, row.number) for row in rows if row.what == "echo"},
+        echoes=recalled,
+        taken=taken,
     )
 
 

@@ -17,7 +17,7 @@ from treadle.core.errors import ErrorInfo
 from treadle.core.json_value import JsonValue, storable_json
 from treadle.memory import tables
 from treadle.memory.kinds import Kind
-from treadle.memory.namespace import Namespace
+from treadle.memory.namespace import Namespace, Where
 from treadle.memory.store import Partition, Store
 
 DEAD = 1e15
@@ -268,17 +268,11 @@ class Outbox:
 
         await self._store.write(lease.namespace, put_back)
 
-    async def dead_letters(self, most: int = 100) -> tuple[DeadLetter, ...]:
-        """What was given up, the oldest first."""
-        namespace = tables.namespace
-        query = (
-            sa.select(_table, namespace.c.tenant, namespace.c.path)
-            .join(namespace, namespace.c.id == _table.c.namespace_id)
-            .where(_table.c.available_at >= DEAD)
-            .order_by(_table.c.id)
-            .limit(most)
-        )
-        async with self._store.database.reading() as connection:
+    async def dead_letters(
+        self, most: int = 100, *, namespace: Where = None
+    ) -> tuple[DeadLetter, ...]:
+        """What was given up in a namespace and below it, the oldest first."""
+        async with self._store.counting(namespace) as branch:
             return tuple(
                 DeadLetter(
                     row.id,
@@ -289,10 +283,10 @@ class Outbox:
                     row.error,
                     json.loads(row.payload),
                 )
-                for row in await connection.execute(query)
+                for row in await branch.first(_table, most, _table.c.available_at >= DEAD)
             )
 
-    async def retry(self, namespace: Namespace, ids: Collection[int]) -> int:
+    async def retry(self, ids: Collection[int], *, namespace: Where = None) -> int:
         """Try dead letters of a namespace again; how many there were."""
         async with self._store.writing(namespace) as partition:
             done = await partition.execute(
@@ -302,15 +296,22 @@ class Outbox:
             )
             return int(done.rowcount)
 
-    async def counts(self) -> dict[str, dict[str, int]]:
-        """How many errands are waiting and dead, by task."""
-        dead = sa.case((_table.c.available_at >= DEAD, 1), else_=0)
-        query = sa.select(_table.c.task, sa.func.count(), sa.func.sum(dead)).group_by(_table.c.task)
-        async with self._store.database.reading() as connection:
-            return {
-                task: {"waiting": int(number) - int(gone), "dead": int(gone)}
-                for task, number, gone in await connection.execute(query)
-            }
+    async def counts(self, *, namespace: Where = None) -> dict[str, dict[str, int]]:
+        """How many errands of a namespace and of those below it are waiting and dead, by task."""
+        dead = (_table.c.available_at >= DEAD).label("dead")
+        counted: dict[str, dict[str, int]] = {}
+        async with self._store.counting(namespace) as branch:
+            for row in await branch.count(_table, _table.c.task, dead):
+                of_task = counted.setdefault(row.task, {"waiting": 0, "dead": 0})
+                of_task["dead" if row.dead else "waiting"] += int(row.number)
+        return counted
+
+    async def last_failure(self, *, namespace: Where = None) -> str:
+        """Why the last errand of a namespace that waits, or was given up, did not succeed."""
+        async with self._store.reading(namespace) as partition:
+            query = partition.rows(_table, _table.c.error).where(_table.c.error != "")
+            found = await partition.execute(query.order_by(_table.c.id.desc()).limit(1))
+            return found.scalar() or ""
 
     # ---- within --------------------------------------------------------------------------------
 

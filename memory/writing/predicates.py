@@ -7,6 +7,7 @@ import re
 from treadle.core.errors import InputError
 from treadle.memory.fact import Cardinality
 from treadle.memory.writing.accepted import accepted_name
+from treadle.memory.writing.extraction.verbs import KIN
 
 _ONE = {
     "name": "{} is called {}",
@@ -15,6 +16,7 @@ _ONE = {
     "works_as": "{} works as {}",
     "birthday": "{}'s birthday is {}",
     "born_in": "{} was born in {}",
+    "birth_year": "{} was born in {}",
     "age": "{} is {} years old",
     "email": "{}'s e-mail address is {}",
     "phone": "{}'s phone number is {}",
@@ -46,6 +48,7 @@ _MANY = {
 ALIASES = ("name", "nickname")
 """Predicates whose object is another name of their subject."""
 
+_OF_KIN = re.compile(rf"(?:{KIN})_of")
 _LETTERS = re.compile(r"\W+")
 
 
@@ -60,6 +63,8 @@ def in_words(subject: str, predicate: str, obj: str) -> str:
     if phrase is not None:
         return phrase.format(subject, obj)
     spoken = predicate.replace("_", " ")
+    if _OF_KIN.fullmatch(predicate):
+        return f"{obj}'s {spoken.removesuffix(' of')} is called {subject}"
     if predicate.startswith("favourite_") or predicate.endswith("_of"):
         verb = f"'s {spoken} is" if predicate.startswith("favourite_") else f" is {spoken}"
         return f"{subject}{verb} {obj}"

@@ -98,18 +98,22 @@ class Worker:
         A database that is locked or cannot be reached for a while is waited for.
         """
         while True:
-            self._woken.clear()
             try:
                 await self.work_once()
             except RunError as error:
                 if error.code not in ("database_locked", "database_unavailable"):
                     raise
-            async with asyncio.TaskGroup() as waiting:
-                pause = waiting.create_task(self._clock.sleep(self._poll_seconds))
-                woken = waiting.create_task(self._woken.wait())
-                await asyncio.wait((pause, woken), return_when=asyncio.FIRST_COMPLETED)
-                pause.cancel()
-                woken.cancel()
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Return when there may be something to do: after `wake`, or a while."""
+        async with asyncio.TaskGroup() as waiting:
+            pause = waiting.create_task(self._clock.sleep(self._poll_seconds))
+            woken = waiting.create_task(self._woken.wait())
+            await asyncio.wait((pause, woken), return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
+            woken.cancel()
+        self._woken.clear()
 
     async def _did(self, handler: Handler, lease: Lease) -> bool:
         try:

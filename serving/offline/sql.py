@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from treadle.serving.offline.vocabulary import singular
 
 _NO_WORD = re.compile(r"[\W_]+", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:T\d{2}:\d{2}(?::\d{2})?)?")
+# The digits that SQL knows: those of other scripts are part of a text.
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:T\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _UNSAFE_NAME = re.compile(r"[^A-Za-z0-9_]")
 FUNCTIONS = ("sum", "avg", "min", "max", "median", "stddev", "count", "count_distinct")
 _SPOKEN = {"sum": "total", "avg": "average", "min": "lowest", "max": "highest",

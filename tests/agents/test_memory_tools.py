@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from treadle import Runtime
 from treadle.agents.memory_tools import NOTHING, memory_tools
 from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
@@ -80,3 +81,23 @@ async def test_forgetting_says_no_name(memory: Memory) -> None:
     assert gone["proved"] is True
     assert "Rex" not in str(gone)
     assert (await called(tools["recall"], query="who barks at night"))["found"] == 0
+
+
+async def test_a_runtime_with_a_memory_has_its_tools(memory: Memory, tmp_path: Path) -> None:
+    async with Runtime(model="offline", memory=memory, workspace=tmp_path) as runtime:
+        await runtime.run("remember that my dog is called Rex")
+        told = await runtime.run("what is my dog called?")
+    assert "my dog is called Rex" in str(told.answer)
+
+
+async def test_tools_that_were_given_stand_before_those_of_memory(
+    memory: Memory, tmp_path: Path
+) -> None:
+    given = memory_tools(lambda: memory, forgets=False)
+    runtime = Runtime(model="offline", memory=memory, tools=given, workspace=tmp_path)
+    assert all(runtime.tools[each.name] is each for each in given)
+    assert "forget" in runtime.tools
+    bare = Runtime(model="offline", memory=memory, builtins=False, workspace=tmp_path)
+    assert list(bare.tools) == []
+    await runtime.aclose()
+    await bare.aclose()

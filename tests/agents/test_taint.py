@@ -532,6 +532,36 @@ async def test_an_approval_given_before_anybody_knew_is_asked_again() -> None:
     assert len(world.sent) == 1
 
 
+@pytest.mark.parametrize("how", ["as a function", "as a function in a thread", "as a tool"])
+async def test_a_tool_that_calls_a_source_gives_what_came_from_there(how: str) -> None:
+    world = World()
+    fetch = world.tools[0]
+
+    @tool(open_world=True)
+    def download(url: str) -> str:
+        """Fetch a page, in the thread of whoever calls."""
+        return EVIL
+
+    @tool
+    async def title(url: str) -> Any:
+        """Give the title of a page."""
+        return await (fetch.call({"url": url}) if how == "as a tool" else fetch(url))
+
+    @tool
+    def headline(url: str) -> str:
+        """Give the headline of a page."""
+        return download(url=url)
+
+    source = headline if how == "as a function in a thread" else title
+    document = plan(step("page", source.name, url="http://evil.example/"), WRITE)
+    async with runtime([], tools=[*world.tools, source]) as opened:
+        result = await opened.run(Plan.from_wire(document))
+    assert result.status == "waiting"
+    assert world.quiet
+    called = "download" if source is headline else "fetch"
+    assert labels_of(result)["page"] == (called,)
+
+
 def test_an_untrusted_label_is_the_tool_s_to_say() -> None:
     make: Callable[..., Tool] = lambda **said: tool(**said)(World)  # noqa: E731
     assert make(open_world=True).gives_untrusted

@@ -57,6 +57,16 @@ TOOLS = [nap, increase, hostile, odd, send, cling]
 NOT_TOOLS = [1, 2]
 '''
 
+_HERE = Path(__file__).parent
+_SECONDS = 180
+"""For one test: processes that start, several in a row, take long on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_SECONDS))
+
 
 @dataclass
 class Outcome:
@@ -102,7 +112,7 @@ def treadle(place: Path, environment: dict[str, str]) -> Callable[..., Outcome]:
             capture_output=True,
             cwd=place,
             env={**environment, **extra},
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()

@@ -14,8 +14,6 @@ Treadle = Callable[..., Outcome]
 WITH_TOOLS = ("--tools", "mytools:TOOLS")
 LETTERS = [{"id": name, "tool": "send", "args": {"to": name}} for name in ("ann", "bob", "cy")]
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def execute(place: Path, environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:

@@ -15,7 +15,8 @@ import pytest
 from treadle.core.errors import ConfigError
 from treadle.serving.engine_process import SCHEDULER, engine_start
 
-SECONDS = 15.0
+SECONDS = 60.0
+"""Generous: means that it does not hang."""
 
 STAND_IN = """
 import json, os, signal, subprocess, sys, time

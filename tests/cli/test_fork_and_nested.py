@@ -13,8 +13,6 @@ from tests.cli.conftest import Outcome, plan_of
 
 Treadle = Callable[..., Outcome]
 
-pytestmark = pytest.mark.timeout(120)
-
 NESTED = """
 import asyncio
 from treadle import Plan, Runtime, tool

@@ -80,8 +80,13 @@ def test_an_approval_is_of_one_version(library: ToolLibrary, treadle: Run) -> No
 def test_what_is_not_there_or_was_changed_is_an_error(
     library: ToolLibrary, treadle: Run, environment: dict[str, str]
 ) -> None:
-    assert "unknown_tool" in treadle("tools", "made", "approve", "nobody").err
-    assert "unknown_tool" in treadle("tools", "made", "revoke", "../initials").err
+    for arguments in (("approve", "nobody"), ("revoke", "../initials")):
+        unknown = treadle("tools", "made", *arguments)
+        assert unknown.code == 2
+        assert "unknown_tool" in unknown.err
+    other = treadle("tools", "made", "show", "initials", "--version", "7")
+    assert other.code == 2
+    assert "no version 7, only 1" in other.err
     path = Path(environment["TREADLE_STATE_DIR"]) / "made_tools" / "initials" / "1.json"
     document = json.loads(path.read_text("utf-8"))
     document["tool"]["source"] += "\nevil = 1\n"

@@ -45,7 +45,6 @@ server.run()
 Run = Callable[..., Outcome]
 
 # Each command is a process that starts another one in a sandbox, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_what_is_added_is_found_with_reasons(memory: Run) -> None:
     ).json  # fmt: skip
     assert kept["outcome"] == "new"
     assert kept["worked"] is True
-    assert kept["outbox"] == {"waiting": 0, "dead": 0}
+    assert kept["outbox"] == {"waiting": 0, "dead": 0, "error": None}
     episode = kept["episode"]
     assert (episode["actor"], episode["source"], episode["thread"]) == ("Ada", "a talk", "one")
     assert episode["occurred_at"] == "2026-03-01T00:00:00+00:00"
@@ -118,6 +118,14 @@ def test_text_from_stdin_and_from_files(memory: Run, place: Path) -> None:
         (["add", "x", "--embedder", "nonsense"], b"", "bad_embedder"),
         (["add", "x", "--database", "mysql:///x"], b"", "bad_database_url"),
         (["search", "x", "--as-of", "2026-13-01"], b"", "bad_date"),
+        (["search", "x", "--as-of", "2026-13"], b"", "bad_date"),
+        (["facts", "--database", "sqlite:///nowhere.db"], b"", "database_not_found"),
+        (
+            ["forget", "--everything", "--yes", "--db", "sqlite:///nowhere.db"],
+            b"",
+            "database_not_found",
+        ),
+        (["forget", "--episode", "mem_nobody", "--yes"], b"", "unknown_episode"),
         (["facts", "--known-at", "soon"], b"", "bad_date"),
         (["forget"], b"", "bad_usage"),
         (["forget", "--subject", "x", "--everything"], b"", "bad_usage"),
@@ -139,6 +147,75 @@ def test_bad_input_is_a_coded_error(
     assert len(done.err.splitlines()) == 1
     assert done.err.startswith(f"error: {code}: ")
     assert done.json["error"]["code"] == code
+
+
+def test_a_database_that_is_not_there_is_not_made_by_reading(memory: Run, place: Path) -> None:
+    named = ("--database", f"sqlite:///{place / 'named.db'}")
+    reading = (["search", "x"], ["facts"], ["timeline"], ["concepts"], ["procedures"], ["stats"],
+               ["export", "x.jsonl"], ["limits"])  # fmt: skip
+    for arguments in reading:
+        done = memory(*arguments, *named)
+        assert done.code == 2
+        assert done.err.startswith("error: database_not_found: ")
+    assert not (place / "named.db").exists()
+    assert memory("add", "x", "--no-wait", *named).code == 0
+    assert memory("stats", *named).code == 0
+    # Where nobody has named one, memory is empty before anything was added.
+    assert memory("facts", "--json").json["facts"] == []
+
+
+def test_kinds_that_are_none_are_said_plainly(memory: Run) -> None:
+    done = memory("search", "x", "--kind", "concept")
+    assert done.code == 2
+    assert "'concept' is not one of 'episode', 'fact'" in done.err
+    assert "Value error" not in done.err
+
+
+def test_limits_erase_only_what_was_agreed_to(memory: Run) -> None:
+    for number in range(3):
+        memory("add", f"note {number} of the loom", "--no-wait")
+    refused = memory("limits", "--episodes", "1")
+    assert refused.code == 2
+    assert refused.err.startswith("error: unconfirmed")
+    assert memory("limits", "--json").json["episodes"] is None
+    assert memory("stats", "--json").json["rows"]["episode"] == 3
+    # What erases nothing asks nobody.
+    assert memory("limits", "--episodes", "5", "--days", "30").code == 0
+    done = memory("limits", "--episodes", "1", "--yes")
+    assert done.code == 0
+    assert "erased: 2 episodes" in done.out
+    limits = memory("limits", "--json").json
+    assert (limits["episodes"], limits["days"], limits["erased"]) == (1, 30.0, {})
+
+
+def test_an_embedder_that_does_not_answer_is_said(memory: Run) -> None:
+    dead = ("--embedder", "http://127.0.0.1:9/v1#m")
+    done = memory("add", "the loom is red", *dead)
+    assert done.code == 0
+    assert "model_unreachable" in done.err
+    outbox = memory("add", "the loom is blue", *dead, "--json").json["outbox"]
+    assert outbox["waiting"] == 2
+    assert outbox["error"].startswith("model_unreachable")
+
+
+def test_a_budget_that_is_too_small_is_said(memory: Run) -> None:
+    memory("add", "my dog is called Rex", "--no-wait")
+    done = memory("search", "what is the dog called", "--budget", "1")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("nothing fits into 1 tokens")
+    document = memory("search", "what is the dog called", "--budget", "1", "--json").json
+    assert (document["nothing_relevant"], document["left_out"]) == (False, 1)
+
+
+def test_what_was_exported_is_moved_to_another_namespace(memory: Run) -> None:
+    memory("add", "the door code is 4711", "--namespace", "users/ada", "--no-wait")
+    memory("export", "ada.jsonl", "--namespace", "users/ada")
+    done = memory("import", "ada.jsonl", "--namespace", "copies/ada")
+    assert "1 episode" in done.out
+    hits = memory("search", "door code", "--namespace", "copies/ada", "--json").json["hits"]
+    assert [hit["text"] for hit in hits] == ["the door code is 4711"]
+    again = memory("import", "ada.jsonl", "--namespace", "users", "--json").json
+    assert again["added"] == {}
 
 
 def test_names_are_never_code(memory: Run) -> None:
@@ -186,9 +263,8 @@ def test_episodes_are_forgotten_by_their_ids(memory: Run) -> None:
     assert gone.code == 0
     assert "found 0" in gone.out
     assert memory("search", "code of the safe", "--json").json["hits"] == []
-    unknown = memory("forget", "--episode", "mem_nobody", "--yes", "--json")
-    assert unknown.code == 0
-    assert unknown.json["erased"] == {}
+    again = memory("forget", "--episode", kept, "--yes")
+    assert (again.code, "there was nothing to erase" in again.out) == (0, True)
 
 
 def test_everything_goes_and_others_stay(memory: Run) -> None:
@@ -296,7 +372,7 @@ def test_a_full_disk_is_said(memory: Run, environment: dict[str, str]) -> None:
         capture_output=True,
         env=environment,
         preexec_fn=limited,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     assert done.stderr.startswith(b"error: database_")

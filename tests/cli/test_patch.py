@@ -13,8 +13,6 @@ from tests.cli.conftest import Outcome, plan_of
 
 Treadle = Callable[..., Outcome]
 
-pytestmark = pytest.mark.timeout(120)
-
 TOOLS = ("--tools", "mytools:TOOLS")
 LATER: dict[str, Any] = {
     "add": [{"id": "later", "tool": "increase", "args": {"number": 4}}],

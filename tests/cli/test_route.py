@@ -39,7 +39,7 @@ def start(
     yield route
     for process in started:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
@@ -56,10 +56,10 @@ def test_it_routes_drains_and_ends(start: Callable[..., subprocess.Popen[str]]) 
         process = start(server.base_url, "--port", "0")
         url = address_of(process)
         body = {"model": "scripted", "messages": [{"role": "user", "content": "hi"}]}
-        reply = httpx.post(url + "/chat/completions", json=body).json()
+        reply = httpx.post(url + "/chat/completions", json=body, timeout=60).json()
         assert reply["choices"][0]["message"]["content"] == "hello"
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert (out, err) == ("", "")
 

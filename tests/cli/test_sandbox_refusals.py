@@ -55,9 +55,11 @@ def test_bad_usage_without_json_prints_nothing(treadle: Treadle) -> None:
 
 
 def test_what_cannot_be_read_ran_at_no_level(treadle: Treadle) -> None:
-    outcome = treadle("sandbox", "run", "--json", "no-such-file.py")
-    assert outcome.code == 2
-    refused(outcome, "file_unreadable: ")
+    for name in ("no-such-file.py", "."):
+        outcome = treadle("sandbox", "run", "--json", name)
+        assert outcome.code == 2
+        refused(outcome, f"file_unreadable: {name} cannot be read: ")
+        assert outcome.err.rstrip().endswith(f"'{name}'")
 
 
 def test_what_is_refused_ran_at_no_level(treadle: Treadle, place: Path) -> None:

@@ -26,8 +26,6 @@ def talk() -> str:
 TOOLS = [talk]
 """
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def shell(place: Path, environment: dict[str, str]) -> Callable[[str], Outcome]:
@@ -39,7 +37,7 @@ def shell(place: Path, environment: dict[str, str]) -> Callable[[str], Outcome]:
             capture_output=True,
             cwd=place,
             env=environment,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
@@ -158,6 +156,6 @@ def test_an_interrupt_before_anything_ran(place: Path, environment: dict[str, st
         assert process.stderr.readline() == b"loading\n"
         process.send_signal(signal.SIGINT)
         document = json.loads(process.stdout.read())
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert b"Traceback" not in process.stderr.read()
     assert (document["status"], document["error"]["code"]) == ("cancelled", "cancelled")

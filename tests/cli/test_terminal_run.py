@@ -26,8 +26,6 @@ def talk() -> str:
 TOOLS = [talk]
 '''
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def terminal(place: Path, environment: dict[str, str]) -> Iterator[Open]:
@@ -69,7 +67,8 @@ def test_repairs_are_seen(terminal: Open) -> None:
     def reply(request: object) -> str:
         return broken if len(server.requests) < 2 else mended
 
-    with ScriptedOpenAIServer(reply, tokens_per_second=60) as server:
+    # Slowly: each state is seen, however late a busy machine looks.
+    with ScriptedOpenAIServer(reply, tokens_per_second=10) as server:
         screen = terminal("run", "x", "--model", f"{server.base_url}#m", *WITH_TOOLS)
         screen.shows("planning… 1 step ")
         screen.shows("1 repair")
@@ -107,7 +106,7 @@ def test_keys_pressed_before_the_question_do_not_answer_it(execute: Open, place:
 
 
 def test_another_size_while_it_runs(execute: Open) -> None:
-    screen = execute(*(nap(f"s{number}", 1) for number in range(5)))
+    screen = execute(*(nap(f"s{number}", 4) for number in range(5)))
     screen.shows("5 running")
     screen.resize(40, 10)
     assert screen.exit_code() == 0

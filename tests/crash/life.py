@@ -17,7 +17,7 @@ from typing import Any, Self
 from tests.crash.worker import Job, work
 from treadle.core.database import DatabaseUrl
 
-SECONDS = 15.0
+SECONDS = 60.0
 """Generous: means that a worker does not hang."""
 
 _WRITE_LOCK = 120

@@ -13,6 +13,8 @@ from tests.crash.driver import drive
 
 KILLS = 3
 
+pytestmark = pytest.mark.timeout(120)  # many processes, on a machine that may be busy
+
 
 @pytest.mark.parametrize("seed", [11, 12, 13, 14])
 def test_sqlite(tmp_path: Path, seed: int) -> None:

@@ -13,6 +13,7 @@ from treadle.core.events import PlanReady
 from treadle.executor.journal.codec import decode
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("effect", ["undoable", "put", "write"])
 def test_an_effect_does_not_happen_before_the_plan_is_recorded(tmp_path: Path, effect: str) -> None:
     first = {"id": "first", "tool": effect, "args": {"name": "first", "x": []}}
@@ -29,6 +30,7 @@ def test_an_effect_does_not_happen_before_the_plan_is_recorded(tmp_path: Path, e
         plan=plan,
         planned=True,
         max_parallel=4,
+        pace=200,  # the plan takes seconds: it is not complete, however late the kill comes
     )
     killed = live(job, KillAt(events=8, seconds=0))
     assert killed.killed

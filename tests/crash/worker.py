@@ -18,7 +18,7 @@ from treadle.executor import approve_all
 from treadle.executor.journal.codec import encode
 from treadle.testing import ScriptedModel
 
-_CHUNKS_PER_SECOND = 6_000
+CHUNKS_PER_SECOND = 6_000
 """How fast the model writes a plan: a kill can fall into it."""
 
 
@@ -30,6 +30,7 @@ class Job:
     planned: whether a model writes the plan, rather than that it is handed in.
     resume: whether the run was begun by an earlier life.
     done, redo: what a person said of the steps that are in doubt.
+    pace: how many chunks of a plan its model writes per second.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Job:
     resume: bool = False
     done: tuple[str, ...] = ()
     redo: tuple[str, ...] = ()
+    pace: float = CHUNKS_PER_SECOND
 
 
 def work(job: Job, pipe: Connection) -> None:
@@ -58,7 +60,7 @@ async def _work(job: Job, pipe: Connection) -> None:
         model=ScriptedModel(
             by_purpose={"plan": lambda request: job.plan},
             chunk=16,
-            tokens_per_second=_CHUNKS_PER_SECOND,
+            tokens_per_second=job.pace,
         ),
         tools=tools(World(job.folder), job.life),
         builtins=False,

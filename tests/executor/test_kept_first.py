@@ -180,11 +180,11 @@ async def test_a_deadline_does_not_count_while_the_intent_waits_for_the_disk(
     @tool
     async def lock(x: int) -> None:
         """Lock the database for a moment."""
-        Lock(tmp_path).take(0.5)
+        Lock(tmp_path).take(1.5)
 
     steps = [
         step("s0", "lock", x=0),
-        step("w", "write", "s0", x=1, timeout=0.1),
+        step("w", "write", "s0", x=1, timeout=0.6),
         step("s1", "look", "w", x=2),
     ]
     async with open_runtime(tmp_path, tools=[*tools(tmp_path), lock]) as runtime:

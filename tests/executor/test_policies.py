@@ -247,7 +247,7 @@ async def test_attempts_run_out() -> None:
 async def test_a_pause_before_a_retry_holds_no_place() -> None:
     flaky, _ = failing(1)
     plan = plan_of(
-        step("a", "flaky", retry={"attempts": 2, "delay": 0.05}),
+        step("a", "flaky", retry={"attempts": 2, "delay": 0.3}),
         step("b", "give"),
         step("c", "give"),
     )

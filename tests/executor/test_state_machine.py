@@ -63,6 +63,8 @@ class Life:
         self.url, self.folder, self.end = url, folder, end
         self.open: dict[str, asyncio.Future[str]] = {}
         self.stream: Any = None
+        self.reading: asyncio.Task[None] | None = None
+        self.kept = 0
         self.over: dict[str, Any] | None = None
         self.changed = asyncio.Event()
 
@@ -103,8 +105,7 @@ class Life:
                     self.end.send(await self.obey(runtime, *order))
                 except TreadleError as error:
                     self.end.send(("error", error.code))
-            if self.stream is not None:
-                await self.stream.__aexit__(None, None, None)
+            await self.leave()
         self.end.send("left")
 
     async def obey(self, runtime: Any, order: str, *details: Any) -> Any:
@@ -128,19 +129,33 @@ class Life:
         return ("ok", None)
 
     async def enter(self, stream: Any) -> None:
-        if self.stream is not None:
-            await self.stream.__aexit__(None, None, None)
-        self.stream = stream
+        await self.leave()
+        self.stream, self.kept = stream, 0
         await stream.__aenter__()
+        self.reading = asyncio.create_task(self.read(stream))
+
+    async def leave(self) -> None:
+        if self.stream is not None and self.reading is not None:
+            await self.stream.__aexit__(None, None, None)
+            await self.reading
+
+    async def read(self, stream: Any) -> None:
+        """Follow the run: an event that is shown outlives the process."""
+        async for event in stream:
+            self.kept = event.seq + 1
+            self.changed.set()
 
     async def expect(self, calls: set[str] | None) -> Any:
-        """Wait until exactly these calls are open (None: until the run has ended)."""
+        """Wait until exactly these calls are open (None: until the run has ended).
+
+        And until what led there is kept: of an end that is not shown yet a crash may leave nothing.
+        """
         try:
             async with asyncio.timeout(SECONDS / 2):
                 if calls is None:
                     await self.stream.ended()
                     return ("ok", self.stream.result.status)
-                while set(self.open) != calls:
+                while set(self.open) != calls or self.kept < len(self.stream.events):
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
@@ -384,7 +399,7 @@ class Runs(RuleBasedStateMachine):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)  # some ten processes, and a hundred orders to them
 class TestRuns(Runs.TestCase):  # type: ignore[name-defined,misc]
     """The machine, for pytest."""
 

@@ -30,6 +30,11 @@ from treadle.tools.mcp import (
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-some-length"
 SERVED = ("tests.mcp_server.things:TOOLS", "tests.mcp_server.things:WORKFLOWS")
+SECONDS = 90
+"""Generous: means that it does not hang."""
+
+pytestmark = pytest.mark.timeout(180)  # processes that start take their time on a busy machine
+
 SERVE = ("-m", "treadle", "mcp", "serve", *SERVED, "--model", "offline")
 
 
@@ -46,7 +51,7 @@ async def test_both_ends_are_ours(environment: dict[str, str]) -> None:
     )
     told: list[str | None] = []
     servers = McpServers(
-        [McpServer("us", transport)],
+        [McpServer("us", transport, start_seconds=SECONDS)],
         decide=trust_on_first_use,
         environment=environment,
         progress=lambda name, done, total, words: told.append(words),
@@ -92,7 +97,7 @@ def test_stdout_carries_the_protocol_and_nothing_else(environment: dict[str, str
     process.stdin.write("".join(json.dumps(each) + "\n" for each in messages))
     process.stdin.flush()
     answers = [json.loads(process.stdout.readline()) for _ in range(2)]
-    rest, noise = process.communicate(timeout=15)
+    rest, noise = process.communicate(timeout=SECONDS)
     assert [each["id"] for each in answers] == [1, 2]
     assert answers[1]["result"]["structuredContent"]["answer"] == "got 4"
     assert rest == ""
@@ -116,7 +121,7 @@ def test_a_signal_ends_it_with_its_stdin_open(environment: dict[str, str]) -> No
     process.stdin.flush()
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 130
+    assert process.wait(SECONDS) == 130
     process.communicate()
 
 
@@ -127,7 +132,7 @@ def test_what_cannot_be_served_is_said_on_stderr(environment: dict[str, str], sp
         stdin=subprocess.PIPE,
         capture_output=True,
         env=environment,
-        timeout=20,
+        timeout=SECONDS,
         check=False,
     )
     assert ended.returncode == 2
@@ -143,13 +148,13 @@ async def over_http(environment: dict[str, str], *options: str) -> AsyncIterator
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(SECONDS):
             while (found := re.search(rb"at (http\S+)", await process.stderr.readline())) is None:
                 pass
         yield found[1].decode()
     finally:
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(SECONDS):
             await process.communicate()
 
 

@@ -54,7 +54,9 @@ async def test_a_reply_arrives_whole_however_it_is_cut(chunking: Any) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60),

@@ -157,13 +157,13 @@ class Interpreter:
         async with self._opening:
             if self._pool is None or self._threads is None:
                 threads = ThreadPoolExecutor(2 * self._workers, "treadle-code-mode")
-                pool = Monty(
-                    max_processes=self._workers,
-                    checkout_timeout=_CHECKOUT_SECONDS,
-                    max_checkouts_per_worker=1000,
-                )
                 loop = asyncio.get_running_loop()
                 try:
+                    pool = Monty(
+                        max_processes=self._workers,
+                        checkout_timeout=_CHECKOUT_SECONDS,
+                        max_checkouts_per_worker=1000,
+                    )
                     await loop.run_in_executor(threads, pool.__enter__)
                 except (OSError, RuntimeError) as error:
                     threads.shutdown(wait=False)

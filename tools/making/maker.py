@@ -121,7 +121,12 @@ class ToolMaker:
         open_world: bool,
     ) -> Made:
         new = MadeTool(source.name, 1, source.text, examples, effect, open_world)
-        known = await run_in_thread(self._library.latest)
+        known = [
+            each
+            for each in await run_in_thread(self._library.latest)
+            # What was declared otherwise is another tool: it may ask less than this one is to.
+            if (each.effect, each.open_world) == (effect, open_world)
+        ]
         for each in known:
             if each.source == new.source:
                 return Made(each, known=True)

@@ -25,14 +25,9 @@ def value_of(
 
     most: characters of JSON. structured: whether the tool has promised structured content.
 
-    Raises ToolError: `mcp_tool_error` where the tool says that it failed, `mcp_result_too_large`,
-    `mcp_bad_result`.
+    Raises ToolError: `mcp_result_too_large`, `mcp_bad_result`.
     """
     place = f"the result of '{tool}'"
-    if result.is_error:
-        text = "\n".join(each.text for each in result.content if each.type == "text")
-        cleaned = clean_result(text[:_LONGEST_ERROR], place)
-        raise ToolError("mcp_tool_error", f"'{tool}' failed: {cleaned.value or 'it says no more'}")
     if structured and result.structured_content is None:
         raise ToolError(
             "mcp_bad_result", f"'{tool}' gave no structured content, as it had promised"
@@ -50,6 +45,14 @@ def value_of(
     except (ValueError, TypeError, RecursionError) as error:
         raise ToolError("mcp_bad_result", f"'{tool}' gave no value: {error}") from None
     return value, findings
+
+
+def failure_of(tool: str, result: CallToolResult) -> tuple[ToolError, tuple[Finding, ...]]:
+    """The `mcp_tool_error` of a `result` that says that `tool` failed, and what was found in it."""
+    text = "\n".join(each.text for each in result.content if each.type == "text")
+    cleaned = clean_result(text[:_LONGEST_ERROR], f"the error of '{tool}'")
+    message = f"'{tool}' failed: {cleaned.value or 'it says no more'}"
+    return ToolError("mcp_tool_error", message), cleaned.findings
 
 
 def _check_size(tool: str, value: JsonValue, most: int) -> None:

@@ -23,7 +23,7 @@ from treadle.tools.mcp.judging import ServerReport, judge
 from treadle.tools.mcp.link import Link
 from treadle.tools.mcp.made_tool import made_tool
 from treadle.tools.mcp.pins import MemoryPins, PinStore
-from treadle.tools.mcp.results import value_of
+from treadle.tools.mcp.results import failure_of, value_of
 from treadle.tools.mcp.scan import Finding
 from treadle.tools.mcp.sdk import check_sdk
 from treadle.tools.sandbox.boundary import Boundary
@@ -228,6 +228,11 @@ class McpServers:
         result = await connection.call(tool, arguments, self._progress)
         promised = report.tools[tool].document.get("outputSchema") is not None
         full = f"{server.name}.{tool}"
+        if result.is_error:
+            error, findings = failure_of(full, result)
+            if findings:
+                self._found(full, findings)
+            raise error
         # In a thread: a long text that is made for it takes seconds to be looked through.
         value, findings = await run_in_thread(
             partial(value_of, full, result, most=server.max_result, structured=promised)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 MOST = 60
 """Tools in a family: a beginning that more share ("get_") says what they do, not whose they are."""
 
 _OWN_WAY = 0.5
 _ODD = 0.2
+_MOST_NAMES = 0.6
+_JOINING = ("for", "of", "in", "on", "by", "from", "via", "with")
+_JOINT = "\1"  # stands for a word that joins
 _OPENING = 80  # characters of a description in which an API is named
 
 _PART = re.compile(r"[^\W_]+|[\W_]+")
@@ -28,7 +31,7 @@ Cut = tuple[Key, bool]  # the words up to a cut, and whether it is more than a g
 
 def families(names: Sequence[str], descriptions: Sequence[str]) -> list[Key | None]:
     """The family of each tool, None for one that stands alone."""
-    parted = [_PART.findall(_HUMP.sub("\0", name)) for name in names]
+    parted = _joined([_PART.findall(_HUMP.sub("\0", name)) for name in names])
     forward = _grouped([_cuts(each) for each in parted])
     backward = _grouped([_cuts(each[::-1]) for each in parted])
     # A convention holds for most names of a collection: the side on which more find siblings.
@@ -36,6 +39,25 @@ def families(names: Sequence[str], descriptions: Sequence[str]) -> list[Key | No
     # Descriptions begin with the API ("Open Weather: the forecast") for nearly all tools or none.
     opened = _grouped([[cut for cut in _cuts(_opening(each)) if cut[1]] for each in descriptions])
     return opened if _alone(opened) <= len(names) * _ODD else found
+
+
+def _joined(parted: Sequence[list[str]]) -> list[list[str]]:
+    """The parts of names; a word that most have within ("list_issues_for_github") only joins."""
+    within = Counter(word for parts in parted for word in {each.lower() for each in parts[1:-1]})
+    joins = {word for word in _JOINING if within[word] > len(parted) * _MOST_NAMES}
+    return [_join(parts, joins) for parts in parted] if joins else [*parted]
+
+
+def _join(parts: Sequence[str], joins: Set[str]) -> list[str]:
+    """`parts` with each such word, and what stands around it, as one part between words."""
+    found: list[str] = []
+    for place, part in enumerate(parts):
+        joins_here = 1 < place < len(parts) - 2 and part.lower() in joins
+        if joins_here or (found and found[-1].endswith(_JOINT)):
+            found[-1] += _JOINT if joins_here else part
+        else:
+            found.append(part)
+    return found
 
 
 def _opening(description: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from treadle.core.chat import FunctionSpec
@@ -14,6 +14,7 @@ ToolSpec: TypeAlias = Tool | FunctionSpec | Mapping[str, object]
 
 _MAX_TEXT = 10_000  # characters of parameters that are read
 _MAX_DEPTH = 4
+_MAX_NODES = 2_000  # schemas that are read of one tool: references can spell out many
 
 
 def spec_of(given: ToolSpec) -> FunctionSpec:
@@ -42,31 +43,64 @@ def spec_of(given: ToolSpec) -> FunctionSpec:
 
 
 def parameter_text(schema: Mapping[str, object]) -> str:
-    """The names, descriptions and choices of the parameters in a JSON schema."""
+    """The names, descriptions and choices of the parameters in a JSON schema.
+
+    Parameters by name alone, `{"city": {"description": ...}}`, are read as well.
+    """
     parts: list[str] = []
-    _read(schema, parts, _MAX_DEPTH)
+    _Reading(schema, parts).members({"properties": schema} if _by_name(schema) else schema)
     return " ".join(parts)[:_MAX_TEXT]
 
 
-def _read(schema: Mapping[str, object], parts: list[str], depth: int) -> None:
-    properties = schema.get("properties")
-    if depth and isinstance(properties, Mapping):
-        for name, described in properties.items():
-            parts.append(str(name))
-            if isinstance(described, Mapping):
-                _read_one(described, parts, depth - 1)
+def _by_name(schema: Mapping[str, object]) -> bool:
+    named = all(isinstance(each, Mapping | str) for each in schema.values())
+    return named and "properties" not in schema and not isinstance(schema.get("type"), str)
 
 
-def _read_one(schema: Mapping[str, object], parts: list[str], depth: int) -> None:
-    description, choices = schema.get("description"), schema.get("enum")
-    if isinstance(description, str):
-        parts.append(description)
-    if isinstance(choices, list):
-        parts += [each for each in choices if isinstance(each, str)]
-    _read(schema, parts, depth)
-    items = schema.get("items")
-    if depth and isinstance(items, Mapping):
-        _read_one(items, parts, depth - 1)
+class _Reading:
+    """Collects the words of a schema in `parts`; references are looked up in `root`."""
+
+    def __init__(self, root: Mapping[str, object], parts: list[str]) -> None:
+        self._root = root
+        self._parts = parts
+        self._left = _MAX_NODES
+
+    def members(self, schema: Mapping[str, object], depth: int = _MAX_DEPTH) -> None:
+        properties = schema.get("properties")
+        if depth and isinstance(properties, Mapping):
+            for name, described in properties.items():
+                self._parts.append(str(name))
+                self._one(described, depth - 1)
+
+    def _one(self, schema: object, depth: int) -> None:
+        self._left -= 1
+        if isinstance(schema, str):
+            self._parts.append(schema)
+        if not isinstance(schema, Mapping) or self._left < 0:
+            return
+        description, choices = schema.get("description"), schema.get("enum")
+        if isinstance(description, str):
+            self._parts.append(description)
+        if isinstance(choices, list):
+            self._parts += [each for each in choices if isinstance(each, str)]
+        self.members(schema, depth)
+        if depth:
+            for part in self._within(schema):
+                self._one(part, depth - 1)
+
+    def _within(self, schema: Mapping[str, object]) -> Iterator[object]:
+        """What else a schema consists of: its items, its alternatives, what it refers to."""
+        if isinstance(schema.get("items"), Mapping):
+            yield schema["items"]
+        for key in ("anyOf", "oneOf", "allOf"):
+            choices = schema.get(key)
+            yield from choices if isinstance(choices, list) else ()
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            for key in ("$defs", "definitions"):
+                known = self._root.get(key)
+                if isinstance(known, Mapping):
+                    yield known.get(reference.removeprefix(f"#/{key}/"))
 
 
 def _shown(given: object) -> str:

@@ -19,11 +19,14 @@ def check_limits(limits: SandboxLimits) -> None:
         least = LEAST.get(each.name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise InputError("bad_sandbox_input", f"the limit {each.name} is not a number")
-        if isinstance(value, int) and not least <= value <= MOST:
-            raise InputError("bad_sandbox_input", f"the limit {each.name} must be at least {least}")
         if each.name == "cpu_seconds" and value == math.inf:
             continue  # the time on the wall bounds it
-        if isinstance(value, float) and not 0 < value <= MOST:
+        if isinstance(value, float) or each.name.endswith("seconds"):
+            if not 0 < value <= MOST:
+                raise InputError(
+                    "bad_sandbox_input", f"the limit {each.name} must be above 0 and finite"
+                )
+        elif not least <= value <= MOST:
             raise InputError(
-                "bad_sandbox_input", f"the limit {each.name} must be above 0 and finite"
+                "bad_sandbox_input", f"the limit {each.name} must be from {least} to {MOST}"
             )

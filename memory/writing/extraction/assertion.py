@@ -20,7 +20,7 @@ _UNSURE = re.compile(
     r"insist(?:s|ed)?|joke[sd]?|joking|lie[sd]?|lying|wrote|writes|asked|asks|"
     r"if|whether|unless|would|could|should|might|perhaps|maybe|possibly|probably|until|once|"
     r"nobody|no one|did|do|does|not|don't|doesn't|didn't|isn't|wasn't|aren't|never|"
-    r"(?:false|untrue|wrong|impossible|unlikely|likely|possible) that|as though)\b",
+    r"(?:false|untrue|wrong|impossible|unlikely|likely|possible) that|as though|according to)\b",
     re.IGNORECASE,
 )
 # A clause of its own begins anew what is denied or asked: "That is not so, I live in Rome".
@@ -34,6 +34,9 @@ _AFTER = re.compile(
     r"\b(?:in my dreams|just kidding|just joking)\b",
     re.IGNORECASE,
 )
+# "A story where I live in Goa", "how I like tea".
+_SUBORDINATE = re.compile(r"\b(?:where|how|what|which)\s$", re.IGNORECASE)
+_OPENING, _CLOSING = re.compile(r"(?:(?<=\s)|(?<=^))['‘](?=\w)"), re.compile(r"['’](?!\w)")
 _MOST = 400
 
 
@@ -42,7 +45,9 @@ def asserted(sentence: str, start: int, rest: str = "") -> bool:
     before = sentence[max(0, start - _MOST) : start]
     if before.count('"') % 2 == 1 or before.count("“") != before.count("”"):
         return False
-    if _AFTER.search(rest):
+    if len(_OPENING.findall(before)) > len(_CLOSING.findall(before)):
+        return False
+    if _SUBORDINATE.search(before) or _AFTER.search(rest):
         return False
     before = _OWN_WORDS.sub(" ", before)
     label = before.rstrip()

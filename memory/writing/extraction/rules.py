@@ -13,7 +13,8 @@ _MOST_CHARACTERS = 200_000
 
 _MOST_MENTIONS = 200
 _MOST_CLAIMS = 100
-_DEFAULT_SPEAKER = "user"
+DEFAULT_SPEAKER = "user"
+"""Who a person without a name is."""
 
 
 def found_in(text: str, *, actor: str, origin: Origin, spoken_at: float) -> Findings:
@@ -22,7 +23,7 @@ def found_in(text: str, *, actor: str, origin: Origin, spoken_at: float) -> Find
     actor: who "I" is; in what a document or a tool says without an actor it is nobody.
     spoken_at: what "last year" counts from, epoch seconds.
     """
-    speaker = actor or (_DEFAULT_SPEAKER if origin is Origin.USER else "")
+    speaker = actor or (DEFAULT_SPEAKER if origin is Origin.USER else "")
     named: dict[str, Mentioned] = {}
     said: dict[Claim, None] = {}
     for sentence in sentences(text[:_MOST_CHARACTERS]):

@@ -105,7 +105,9 @@ def _bad_usage(error: Exception, arguments: Sequence[str]) -> int:
         print_note(context.get_help())
         return 2
     where = "treadle" if context is None else context.command_path
-    found = ErrorInfo("bad_usage", getattr(error, "format_message", error.__str__)())
+    said = getattr(error, "format_message", error.__str__)()
+    # What pydantic puts before the words of whoever has checked a value.
+    found = ErrorInfo("bad_usage", said.replace(": Value error, ", ": "))
     print_error(found, lines=2)
     print_note(f"{where} --help shows what can be written")
     if "--json" in arguments:

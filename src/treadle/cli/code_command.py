@@ -173,8 +173,9 @@ def _print(result: CodeResult, run_id: str, options: CommonOptions) -> None:
     given = evidence.given.total + evidence.person.total
     passed = evidence.given.passed + evidence.person.passed
     tests = f" ({passed} of {given} tests)" if given else ""
+    attempts = f"{evidence.attempts} attempt{'' if evidence.attempts == 1 else 's'}"
     print_note(
-        f"{_WORDS[result.verdict]}{tests}; {evidence.attempts} attempts, "
+        f"{_WORDS[result.verdict]}{tests}; {attempts}, "
         f"{evidence.usage.total_tokens:,} tokens, sandbox level {evidence.level}"
     )
     for failure in result.failures[:5]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from treadle.cli.harmless import harmless, one_line
 from treadle.cli.options import settings, state_folder
 from treadle.cli.output import print_json, print_note, stdout_is_terminal, write_stdout
-from treadle.core.errors import ToolError
+from treadle.core.errors import InputError, ToolError
 from treadle.core.json_value import JsonValue, compact_json
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ async def show_made(name: str, version: int | None, json: bool) -> int:
 async def approve_made(name: str, version: int | None, digest: str | None, json: bool) -> int:
     """Let a version run from now on.
 
-    Raises ToolError: `unknown_tool`, `made_tool_damaged`, and `made_tool_changed` where it is not
-    what `digest` names.
+    Raises InputError (`unknown_tool`), and ToolError: `made_tool_damaged`, and `made_tool_changed`
+    where it is not what `digest` names.
     """
     library = made_library()
     made = _found(library, name, version)
@@ -100,7 +100,16 @@ async def revoke_made(name: str, version: int | None, json: bool) -> int:
 
 
 def _found(library: ToolLibrary, name: str, version: int | None) -> MadeTool:
-    return library.get(_plain(name), version)
+    """Raises InputError (`unknown_tool`) for what is not there, as for any wrong argument."""
+    plain = _plain(name)
+    versions = library.versions(plain)
+    if not versions:
+        message = f"no tool '{plain[:100]}' was ever made; treadle tools made list shows those made"
+        raise InputError("unknown_tool", message)
+    if version is not None and version not in versions:
+        known = ", ".join(map(str, versions))
+        raise InputError("unknown_tool", f"'{plain}' has no version {version}, only {known}")
+    return library.get(plain, version)
 
 
 def _plain(name: str) -> str:

@@ -69,6 +69,7 @@ async def add(addition: Addition, options: MemoryOptions) -> int:
         )
         worked = await work(memory) if addition.wait else False
         counts = await memory.outbox.counts()
+        failure = await memory.outbox.last_failure()
     waiting = sum(each["waiting"] for each in counts.values())
     dead = sum(each["dead"] for each in counts.values())
     if options.json:
@@ -77,13 +78,15 @@ async def add(addition: Addition, options: MemoryOptions) -> int:
                 "outcome": kept.outcome,
                 "episode": None if not kept.episode.id else episode_document(kept.episode),
                 "worked": worked,
-                "outbox": {"waiting": waiting, "dead": dead},
+                "outbox": {"waiting": waiting, "dead": dead, "error": failure or None},
             }
         )
         return 0
     print_note(_SAID[kept.outcome])
     if addition.wait and not worked:
         print_note("what follows from it is still being worked out; the next command goes on")
+    if failure:
+        print_note(f"not all that follows is worked out: {one_line(failure, 300)}")
     if dead:
         print_note(f"{dead:,} pieces of work were given up; see treadle memory stats")
     if kept.episode.id:

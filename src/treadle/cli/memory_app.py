@@ -241,7 +241,10 @@ def import_command(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Add what export wrote; what is there already is left as it is."""
+    """Add what export wrote; what is there already is left as it is.
+
+    With --namespace it is moved there, unless it was exported from there or below.
+    """
     from treadle.cli.memory_carry_command import import_
 
     options = MemoryOptions(namespace, tenant, database, json=json, debug=debug)
@@ -275,17 +278,21 @@ def limits_command(
     days: Annotated[
         float | None, typer.Option(metavar="N", help="How long they are kept; -1 is no limit.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     namespace: NamespacePath = "",
     tenant: Tenant = DEFAULT_TENANT,
     database: MemoryDatabase = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show how much of a namespace is kept, or change it; the least useful goes first."""
+    """Show how much of a namespace is kept, or change it; the least useful goes first.
+
+    It asks before anything goes. Exit codes: 0 as asked; 1 the answer was no.
+    """
     from treadle.cli.memory_limits_command import limits
 
     options = MemoryOptions(namespace, tenant, database, json=json, debug=debug)
-    end(options.common, lambda: limits(episodes, size, days, options))
+    end(options.common, lambda: limits(episodes, size, days, yes, options))
 
 
 @memory_app.command("salvage")

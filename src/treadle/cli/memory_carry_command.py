@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from treadle.cli.memory_options import MemoryOptions, open_memory
+from treadle.cli.memory_show import counted
 from treadle.cli.output import print_json, print_note, write_stdout
 from treadle.core.errors import InputError
 from treadle.core.threads import run_in_thread
@@ -27,7 +28,7 @@ async def export(file: str, embeddings: bool, options: MemoryOptions) -> int:
     if file == "-" and options.json:
         raise InputError("bad_usage", "stdout cannot hold the export and --json: name a file")
     path = Path(file)
-    async with open_memory(options) as memory:
+    async with open_memory(options, existing=True) as memory:
         if file == "-":
             lines = lines_of(memory.store, memory.namespace, embeddings=embeddings)
             async with aclosing(lines):
@@ -64,7 +65,7 @@ async def import_(file: str, options: MemoryOptions) -> int:
         print_json({name: dict(counts) for name, counts in document.items()})
         return 0
     for name, counts in document.items():
-        rows = ", ".join(f"{count:,} {table}" for table, count in sorted(counts.items()))
+        rows = counted(counts)
         if rows:
             write_stdout(f"{_MEANT[name]}: {rows}\n")
     return 0

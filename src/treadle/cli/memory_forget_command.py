@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from treadle.cli.harmless import one_line
 from treadle.cli.memory_options import MemoryOptions, open_memory
+from treadle.cli.memory_show import called, counted
 from treadle.cli.output import print_json, print_note, write_stdout
 from treadle.core.errors import InputError
 
@@ -38,18 +39,22 @@ async def forget(doom: Doom, options: MemoryOptions) -> int:
 
     0: nothing of it was found afterwards. 1: something was, or the person said no.
 
-    Raises InputError: `bad_usage`, `unconfirmed` where there is nobody to ask, and as
-    `Memory.forget` does.
+    Raises InputError: `bad_usage`, `unconfirmed` where there is nobody to ask, `unknown_episode`,
+    and as `Memory.forget` does.
     """
     if (doom.subject is not None) + bool(doom.episodes) + doom.everything != 1:
         raise InputError("bad_usage", "give one of --subject, --episode and --everything")
-    interactive = not options.json and sys.stdin.isatty() and sys.stderr.isatty()
-    if not doom.yes and not interactive:
-        raise InputError(
-            "unconfirmed", "there is no way back, and nobody can be asked here: --yes confirms it"
-        )
-    async with open_memory(options, purging=True) as memory:
-        if not doom.yes and not await _agreed(question(doom, memory.namespace)):
+    if not doom.yes:
+        require_somebody(options)
+    async with open_memory(options, existing=True, purging=True) as memory:
+        unknown = await memory.episodes.missing(doom.episodes) if doom.episodes else ()
+        if unknown:
+            raise InputError(
+                "unknown_episode",
+                f"there is no episode {one_line(', '.join(unknown), 200)} in "
+                f"{one_line(str(memory.namespace))} or below it; nothing was forgotten",
+            )
+        if not doom.yes and not await agreed(question(doom, memory.namespace)):
             print_note(DECLINED)
             return _DECLINED
         receipt = await memory.forget(
@@ -82,7 +87,7 @@ def receipt_text(receipt: Receipt) -> str:
     """A receipt for people: what is gone, and how that is known."""
     lines = []
     for title, counts in (("erased", receipt.erased), ("elsewhere", receipt.elsewhere)):
-        rows = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if count)
+        rows = counted(counts)
         if rows:
             lines.append(f"{title}: {rows}")
     if not lines:
@@ -96,7 +101,7 @@ def receipt_text(receipt: Receipt) -> str:
     if proof.rows_scanned:
         lines.append(f"looked through {proof.rows_scanned:,} rows that are left")
     for name, count in sorted(proof.live.items()):
-        lines.append(f"still said by {count:,} {name}, which nobody asked to erase")
+        lines.append(f"still said by {count:,} {called(name, count)}, which nobody asked to erase")
     if not receipt.proved:
         lines.append("NOT PROVED: traces are left; try again when nothing else uses the database")
     lines += [f"note: {one_line(note, 400)}" for note in receipt.notes]
@@ -109,7 +114,16 @@ async def agrees(read: Callable[[str], Awaitable[str | None]]) -> bool:
     return said is not None and said.strip().lower() in ("y", "yes")
 
 
-async def _agreed(question: str) -> bool:
+def require_somebody(options: MemoryOptions) -> None:
+    """Raises InputError (`unconfirmed`) where nobody can be asked."""
+    if options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(
+            "unconfirmed", "there is no way back, and nobody can be asked here: --yes confirms it"
+        )
+
+
+async def agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes to a question."""
     from treadle.cli.approval import read_line
     from treadle.cli.interrupts import forget_typed
 

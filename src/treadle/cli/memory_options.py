@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treadle.cli.options import CommonOptions, database_url, settings, state_folder
+from treadle.core.errors import InputError
+from treadle.core.threads import run_in_thread
 
 if TYPE_CHECKING:
     from treadle.core.chat import ChatModel
-    from treadle.core.database import Database
+    from treadle.core.database import Database, DatabaseUrl
     from treadle.memory.erasure.purge import Purge
     from treadle.memory.memory import Memory
     from treadle.memory.namespace import Namespace
@@ -83,21 +85,31 @@ class MemoryOptions:
 
 @asynccontextmanager
 async def open_memory(
-    options: MemoryOptions, *, purging: bool = False, model: ChatModel | None = None
+    options: MemoryOptions,
+    *,
+    existing: bool = False,
+    purging: bool = False,
+    model: ChatModel | None = None,
 ) -> AsyncIterator[Memory]:
     """The memory that `options` describe, with its database open.
 
+    existing: whether a database that the user has named must be there: what only reads, or erases,
+        makes no new one of a name with a slip in it.
     purging: whether `forget` looks through the runs, conversations and typed lines of this user,
         too.
     model: proposes facts; without one rules alone do.
 
-    Raises ConfigError, InputError (`bad_namespace`), and RunError where the database fails.
+    Raises ConfigError, InputError (`bad_namespace`, `database_not_found`), and RunError where the
+    database fails.
     """
     from treadle.core.database import Database, DatabaseUrl
     from treadle.memory.memory import Memory
 
     namespace = options.space
-    database = Database(DatabaseUrl.parse(database_url(options.common)))
+    url = DatabaseUrl.parse(database_url(options.common))
+    if existing and (options.database or settings().get("database_url")):
+        await run_in_thread(lambda: _require(url))
+    database = Database(url)
     try:
         memory = Memory(
             database,
@@ -114,6 +126,14 @@ async def open_memory(
             await memory.aclose()
     finally:
         await database.close()
+
+
+def _require(url: DatabaseUrl) -> None:
+    if url.path is not None and not url.path.exists():
+        raise InputError(
+            "database_not_found",
+            f"there is no database {url.path}; treadle memory add and import begin one",
+        )
 
 
 def purges_of(database: Database, namespace: Namespace) -> tuple[Purge, ...]:

@@ -50,7 +50,7 @@ async def search(given: Search, asked: Asked, options: MemoryOptions) -> int:
     from treadle.memory.kinds import Kind
 
     kinds = tuple(Kind[each.upper()] for each in given.kinds) or (Kind.EPISODE, Kind.FACT)
-    async with open_memory(options) as memory:
+    async with open_memory(options, existing=True) as memory:
         found = await memory.recall(
             given.query,
             given.k,
@@ -67,7 +67,7 @@ async def search(given: Search, asked: Asked, options: MemoryOptions) -> int:
     _print(hit_lines(found.hits, explain=given.explain))
     if found.nothing_relevant:
         print_note(f"{NOTHING}: {found.reason}" if found.reason else NOTHING)
-    elif given.explain and found.reason:
+    elif found.reason and (given.explain or not found.hits):
         print_note(found.reason)
     return 0
 
@@ -76,7 +76,7 @@ async def facts(
     subject: str | None, predicate: str | None, asked: Asked, options: MemoryOptions
 ) -> int:
     """Print what holds. Raises InputError (`bad_date`)."""
-    async with open_memory(options) as memory:
+    async with open_memory(options, existing=True) as memory:
         found = await memory.facts.facts(
             subject,
             predicate,
@@ -91,7 +91,7 @@ async def timeline(
     subject: str | None, predicate: str | None, asked: Asked, options: MemoryOptions
 ) -> int:
     """Print what has ever held, in the order in which it began. Raises InputError (`bad_date`)."""
-    async with open_memory(options) as memory:
+    async with open_memory(options, existing=True) as memory:
         found = await memory.facts.timeline(
             subject, predicate, namespace=memory.namespace, known_at=asked.known_at
         )
@@ -100,8 +100,8 @@ async def timeline(
 
 async def concepts(retired: bool, options: MemoryOptions) -> int:
     """Print what runs taught: what worked, and warnings."""
-    async with open_memory(options) as memory:
-        found = await memory.concepts.all(memory.namespace, retired=retired)
+    async with open_memory(options, existing=True) as memory:
+        found = await memory.concepts.all(namespace=memory.namespace, retired=retired)
     if options.json:
         print_json({"concepts": [concept_document(each) for each in found]})
         return 0
@@ -120,8 +120,8 @@ async def concepts(retired: bool, options: MemoryOptions) -> int:
 
 async def procedures(retired: bool, options: MemoryOptions) -> int:
     """Print plans that worked."""
-    async with open_memory(options) as memory:
-        found = await memory.procedures.all(memory.namespace, retired=retired)
+    async with open_memory(options, existing=True) as memory:
+        found = await memory.procedures.all(namespace=memory.namespace, retired=retired)
     if options.json:
         print_json({"procedures": [procedure_document(each) for each in found]})
         return 0

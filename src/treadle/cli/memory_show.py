@@ -21,6 +21,36 @@ LONGEST_LINE = 500
 """Characters of a text that are shown on a line; `--json` has all of it."""
 
 
+_CALLED = {
+    "artifact": "version of an artifact",
+    "artifact_part": "part of an artifact",
+    "embedding": "vector",
+    "entity": "name",
+    "fact_source": "source of a fact",
+    "instruction": "step of a job",
+    "outbox": "piece of work",
+    "recalled": "mark of what was recalled",
+    "tombstone": "mark of what was forgotten",
+}
+"""What people call the rows of a table, where it is not the table's name."""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Rows per table for people: `1 episode, 2 sources of facts`."""
+    rows = [f"{number:,} {called(table, number)}" for table, number in sorted(counts.items())]
+    return ", ".join(row for row in rows if not row.startswith("0 "))
+
+
+def called(table: str, number: int) -> str:
+    """What `number` rows of `table` are called."""
+    name = _CALLED.get(table, table.replace("_", " "))
+    if number == 1:
+        return name
+    first, of, rest = name.partition(" of ")
+    plural = first[:-1] + "ies" if first.endswith("y") else f"{first}s"
+    return plural + of + rest
+
+
 def iso(moment: datetime | None) -> str | None:
     """A time in ISO 8601, UTC."""
     return None if moment is None else moment.isoformat(timespec="seconds")
@@ -81,6 +111,7 @@ def recall_document(query: str, found: Recall) -> dict[str, JsonValue]:
         "nothing_relevant": found.nothing_relevant,
         "reason": found.reason,
         "tokens": found.tokens,
+        "left_out": found.left_out,
     }
 
 

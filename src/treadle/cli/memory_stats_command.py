@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from treadle.cli.harmless import one_line
 from treadle.cli.memory_options import MemoryOptions, open_memory
+from treadle.cli.memory_show import called
 from treadle.cli.output import print_json, write_stdout
 from treadle.core.json_value import JsonValue
 
 
 async def stats(options: MemoryOptions) -> int:
     """Print how much there is of what, in the namespace and below it."""
-    async with open_memory(options) as memory:
+    async with open_memory(options, existing=True) as memory:
         document = (await memory.stats()).as_json()
     if options.json:
         print_json(document)
@@ -49,5 +50,9 @@ def stats_text(document: Mapping[str, JsonValue]) -> str:
 def _table(title: str, counts: JsonValue) -> list[str]:
     if not isinstance(counts, dict):
         return []
-    rows = [f"  {count:>12,} {name}" for name, count in counts.items() if count]
+    rows = [
+        f"  {count:>12,} {called(name, count) if title == 'rows' else name}"
+        for name, count in counts.items()
+        if isinstance(count, int) and count
+    ]
     return [f"{title}:", *rows] if rows else []

@@ -117,12 +117,15 @@ def _decoded(content: bytes) -> str:
 
 
 def _content(file: str) -> bytes:
-    # Opening a FIFO would wait for somebody who writes.
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(file, "rb", opener=_opened) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise InputError("file_unreadable", f"{file} is no file; - reads stdin")
         return opened.read(MOST_BYTES + 1)
+
+
+def _opened(file: str, flags: int) -> int:
+    # Opening a FIFO would wait for somebody who writes.
+    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def refuse_usage(message: str) -> None:

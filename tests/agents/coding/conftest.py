@@ -114,9 +114,9 @@ def runner() -> BareRunner:
 
 @pytest.fixture
 def executions(runner: BareRunner) -> Executions:
-    return Executions(runner, limits=SandboxLimits(seconds=30))
+    return Executions(runner, limits=SandboxLimits(seconds=60))
 
 
 @pytest.fixture
 def judge(executions: Executions) -> Judge:
-    return Judge(executions, test_seconds=4)
+    return Judge(executions, test_seconds=8)

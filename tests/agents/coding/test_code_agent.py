@@ -30,7 +30,7 @@ from treadle.testing import ScriptedModel
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxResult
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 TESTS = "from solution import add\ndef test_add(): assert add(1, 2) == 3\n"
 GOOD = python("def add(a, b): return a + b")

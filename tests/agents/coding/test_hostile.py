@@ -19,7 +19,7 @@ from treadle.tools.sandbox import Sandbox
 from treadle.tools.sandbox.contract import SandboxLevel, SandboxLimits
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 TESTS = """
 from solution import add
@@ -38,7 +38,7 @@ async def boxed() -> AsyncIterator[Judge]:
         tried = await sandbox.run("1 + 1")
         if tried.status == "refused" or tried.level is SandboxLevel.UNSAFE:
             pytest.skip(f"NO SANDBOX ON THIS MACHINE, attacks were not tried: {tried.reason}")
-        yield Judge(Executions(sandbox, limits=SandboxLimits(seconds=8)), test_seconds=3)
+        yield Judge(Executions(sandbox, limits=SandboxLimits(seconds=30)), test_seconds=6)
 
 
 PRETENDING = {

@@ -12,7 +12,7 @@ from treadle.agents.coding.suite import Suite
 from treadle.tools.sandbox.contract import SandboxLimits
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 CODE = """
 class Empty(LookupError):

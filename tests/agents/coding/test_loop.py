@@ -18,7 +18,7 @@ from treadle.core.chat import Message
 from treadle.testing import ScriptedModel
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 SUITE = Suite(cases=(Case(Call("double", (2,)), 4), Case(Call("double", ("a",)), "aa")))
 

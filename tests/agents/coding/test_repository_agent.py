@@ -24,7 +24,7 @@ from treadle.tools.repository.language_server.command import pyright_command
 from treadle.tools.sandbox import Sandbox
 
 # A language server of its own, and two runs of pytest in a new sandbox each.
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 CODE = '''"""Sums."""
 

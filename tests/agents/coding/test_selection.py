@@ -17,7 +17,7 @@ from treadle.agents.coding.suite import Suite
 from treadle.testing import ScriptedModel
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 GIVEN = Case(Call("f", (0,)), 0)
 MADE_UP = (

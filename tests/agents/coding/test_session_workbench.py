@@ -18,7 +18,7 @@ from treadle.tools.sandbox.contract import SandboxLimits
 from treadle.tools.sandbox.sessions import SessionLimits
 from treadle.tools.sandbox.warm.guest_process import HostedBoundary
 
-pytestmark = pytest.mark.timeout(90)  # a session begins and ends with processes of its own
+pytestmark = pytest.mark.timeout(180)  # a session begins and ends with processes of its own
 
 GOOD = python("def add(a, b): return a + b")
 Opened = Callable[..., Awaitable[SessionWorkbench]]
@@ -88,7 +88,7 @@ async def test_one_that_ended_while_nobody_looked_runs_the_action_once(open_: Op
 
 
 async def test_every_action_has_its_own_seconds(open_: Opened) -> None:
-    bench = await open_(seconds=1)
+    bench = await open_(seconds=3)
     await bench.act(Action("python", "x = 1"))
     late = await bench.act(Action("python", "while True: pass"))
     assert "ended: timeout" in late

@@ -13,7 +13,7 @@ from treadle.core.errors import ModelError
 from treadle.testing import ScriptedModel
 
 # Every judgement is a process or more, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 CODE = """\
 def weight(x):

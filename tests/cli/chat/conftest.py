@@ -27,6 +27,15 @@ async def nap(seconds: float) -> str:
     return "rested"
 
 
+@tool
+async def wait_for(file: str) -> str:
+    """Wait until a file is there."""
+    Path("waiting").touch()
+    while not Path(file).exists():
+        await asyncio.sleep(0.02)
+    return file
+
+
 @tool(effect="irreversible")
 def ring(bell: str) -> str:
     """Ring a bell."""
@@ -47,7 +56,7 @@ def hostile() -> str:
     return "before\\x1b]0;owned\\x07\\x1b[2Jafter [red]plain[/red]"
 
 
-TOOLS = [nap, ring, refuse, hostile]
+TOOLS = [nap, wait_for, ring, refuse, hostile]
 '''
 
 Reply = Callable[[RecordedRequest], str]
@@ -104,7 +113,7 @@ def pipe(
             capture_output=True,
             cwd=folder,
             env={**os.environ, **environment},
-            timeout=15,
+            timeout=120,
         )  # fmt: skip
 
     return run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-DEADLINE = 15.0
+DEADLINE = 60.0
 """Seconds after which something that was to appear never will."""
 
 
@@ -36,6 +36,7 @@ class Terminal:
             timeout=DEADLINE,
         )
         self.process.delaybeforesend = None
+        self._last = b""
 
     @property
     def lines(self) -> list[str]:
@@ -97,6 +98,9 @@ class Terminal:
         deadline = time.monotonic() + DEADLINE
         while self._read():
             assert time.monotonic() < deadline, f"it does not end; the screen is:\n{self.text}"
+        while self.process.isalive():  # its terminal is closed a moment before it has ended
+            assert time.monotonic() < deadline, "it closes its terminal and does not end"
+            time.sleep(0.01)
         self.process.close()
         assert self.process.exitstatus is not None
         return self.process.exitstatus
@@ -113,7 +117,8 @@ class Terminal:
         except pexpect.EOF:
             return False
         self._stream.feed(data)
-        if b"\x1b[6n" in data:
+        said, self._last = self._last + data, data[-3:]  # what is asked may come in two pieces
+        if b"\x1b[6n" in said:
             # A terminal answers when it is asked where its cursor is.
             cursor = self.screen.cursor
             self.process.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")

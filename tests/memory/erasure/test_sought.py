@@ -117,3 +117,19 @@ def test_a_pronoun_names_nobody(name: str) -> None:
     with pytest.raises(InputError, match="no name") as caught:
         meant(name)
     assert caught.value.code == "bad_subject"
+
+
+WORDS = st.sampled_from(
+    ["ann", "lee", "mary", "jane", "watson", "o'brien", "bob@x.org", "李雷", "k9"]
+)
+NAMES = st.lists(WORDS, min_size=1, max_size=3).map(" ".join)
+JOINTS = st.sampled_from([" ", "", "_", ".", "%20", "-", "+", ", ", "x", "  "])
+
+
+@given(
+    names=st.lists(NAMES, min_size=1, max_size=4),
+    text=st.lists(st.one_of(WORDS, JOINTS), max_size=12).map("".join),
+)
+def test_many_names_are_found_as_few_are(names: list[str], text: str) -> None:
+    others = [f"nobody{number} else{number}" for number in range(100)]
+    assert Sought([*names, *others]).named_in(text) == Sought(names).named_in(text)

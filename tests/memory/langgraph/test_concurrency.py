@@ -41,7 +41,7 @@ def check(url: str, workers: int = WORKERS) -> None:
         assert len(list(saver.list(None))) == workers * TIMES
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_processes_share_a_database(database_url: str) -> None:
     # A server has its own way with writers; on a file it is ours that counts.
     count = WORKERS if database_url.startswith("sqlite") else 3
@@ -51,12 +51,12 @@ def test_processes_share_a_database(database_url: str) -> None:
     for each in workers:
         each.start()
     for each in workers:
-        each.join(100)
+        each.join(250)
     assert [each.exitcode for each in workers] == [0] * count
     check(database_url, count)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_threads_share_an_object(database_url: str) -> None:
     with TreadleStore(database_url) as store, TreadleCheckpointer(database_url) as saver:
 
@@ -72,7 +72,7 @@ def test_threads_share_an_object(database_url: str) -> None:
     check(database_url)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_event_loops_in_threads_share_an_object(database_url: str) -> None:
     with TreadleStore(database_url) as store:
 
@@ -88,7 +88,7 @@ def test_event_loops_in_threads_share_an_object(database_url: str) -> None:
         for each in threads:
             each.start()
         for each in threads:
-            each.join(50)
+            each.join(150)
         assert len(store.search(("all",), limit=10_000)) == WORKERS * TIMES
 
 

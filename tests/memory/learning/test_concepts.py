@@ -14,57 +14,65 @@ HERE = Namespace("users/kim")
 
 async def test_found_by_a_cue_all_of_whose_words_are_there(store: Store) -> None:
     concepts = Concepts(store)
-    await concepts.learn(HERE, "CSV totals", "Use sum_column.", cues=["total of a column"])
-    await concepts.learn(HERE, "Beware of locks", "Close it first.", kind="warning")
-    found = await concepts.find(HERE, "What is the total of the column price?")
+    await concepts.learn(
+        "CSV totals", "Use sum_column.", namespace=HERE, cues=["total of a column"]
+    )
+    await concepts.learn("Beware of locks", "Close it first.", namespace=HERE, kind="warning")
+    found = await concepts.find("What is the total of the column price?", namespace=HERE)
     assert [each.concept.name for each in found] == ["CSV totals"]
     assert 0.5 <= found[0].match <= 1
-    assert await concepts.find(HERE, "Paint the fence") == []
-    warnings = await concepts.find(HERE, "beware of the locks", kind="warning")
+    assert await concepts.find("Paint the fence", namespace=HERE) == []
+    warnings = await concepts.find("beware of the locks", namespace=HERE, kind="warning")
     assert [each.concept.kind for each in warnings] == ["warning"]
-    assert await concepts.find(HERE, "beware of the locks", kind="concept") == []
-    assert await concepts.find(Namespace("users/lee"), "total of a column") == []
+    assert await concepts.find("beware of the locks", namespace=HERE, kind="concept") == []
+    assert await concepts.find("total of a column", namespace=Namespace("users/lee")) == []
 
 
 async def test_a_changed_body_is_a_new_version_and_the_old_one_stays(store: Store) -> None:
     concepts = Concepts(store)
-    first = await concepts.learn(HERE, "Sums", "Use sum.", cues=["grand total"])
-    again = await concepts.learn(HERE, "Sums", "use  SUM.", cues=["overall total"])
+    first = await concepts.learn("Sums", "Use sum.", namespace=HERE, cues=["grand total"])
+    again = await concepts.learn("Sums", "use  SUM.", namespace=HERE, cues=["overall total"])
     assert again.id == first.id
     assert again.cues == ("grand total", "overall total")
-    second = await concepts.learn(HERE, "Sums", "Use sum_column.", cues=["column total"])
+    second = await concepts.learn("Sums", "Use sum_column.", namespace=HERE, cues=["column total"])
     assert (second.version, second.previous) == (2, first.id)
-    assert [each.concept.id for each in await concepts.find(HERE, "column total")] == [second.id]
-    assert [each.concept.id for each in await concepts.find(HERE, "overall total please")] == []
-    old = await concepts.get(HERE, first.id)
+    assert [each.concept.id for each in await concepts.find("column total", namespace=HERE)] == [
+        second.id
+    ]
+    assert [
+        each.concept.id for each in await concepts.find("overall total please", namespace=HERE)
+    ] == []
+    old = await concepts.get(first.id, namespace=HERE)
     assert old is not None
     assert old.retired_at is not None
-    assert [each.version for each in await concepts.all(HERE, retired=True)] == [1, 2]
+    assert [each.version for each in await concepts.all(namespace=HERE, retired=True)] == [1, 2]
 
 
 async def test_outcomes_decide_on_the_order_and_the_bad_are_retired(store: Store) -> None:
     concepts = Concepts(store)
-    good = await concepts.learn(HERE, "one", "A.", cues=["mend the loom"])
-    bad = await concepts.learn(HERE, "two", "B.", cues=["mend the loom"])
-    await concepts.record(HERE, good.id, worked=True)
-    await concepts.record(HERE, bad.id, worked=False)
-    found = await concepts.find(HERE, "mend the loom")
+    good = await concepts.learn("one", "A.", namespace=HERE, cues=["mend the loom"])
+    bad = await concepts.learn("two", "B.", namespace=HERE, cues=["mend the loom"])
+    await concepts.record(good.id, namespace=HERE, worked=True)
+    await concepts.record(bad.id, namespace=HERE, worked=False)
+    found = await concepts.find("mend the loom", namespace=HERE)
     assert [each.concept.id for each in found] == [good.id, bad.id]
     for _ in range(3):
-        await concepts.record(HERE, bad.id, worked=False)
-    assert [each.concept.id for each in await concepts.find(HERE, "mend the loom")] == [good.id]
-    again = await concepts.learn(HERE, "two", "B.", cues=["mend the loom"])
+        await concepts.record(bad.id, namespace=HERE, worked=False)
+    assert [each.concept.id for each in await concepts.find("mend the loom", namespace=HERE)] == [
+        good.id
+    ]
+    again = await concepts.learn("two", "B.", namespace=HERE, cues=["mend the loom"])
     assert again.id == bad.id  # what did badly is not learned again
     assert again.retired_at is not None
-    assert await concepts.record(HERE, "mem_unknown", worked=True) is None
+    assert await concepts.record("mem_unknown", namespace=HERE, worked=True) is None
 
 
 async def test_labels_add_up(store: Store) -> None:
     concepts = Concepts(store)
-    await concepts.learn(HERE, "Totals", "Use sum.", taint=frozenset({"a"}))
-    both = await concepts.learn(HERE, "Totals", "Use sum.", taint=frozenset({"b"}))
+    await concepts.learn("Totals", "Use sum.", namespace=HERE, taint=frozenset({"a"}))
+    both = await concepts.learn("Totals", "Use sum.", namespace=HERE, taint=frozenset({"b"}))
     assert both.taint == {"a", "b"}
-    assert (await concepts.find(HERE, "totals"))[0].concept.taint == {"a", "b"}
+    assert (await concepts.find("totals", namespace=HERE))[0].concept.taint == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +87,9 @@ async def test_labels_add_up(store: Store) -> None:
 )
 async def test_bad_input(store: Store, name: str, body: str, code: str) -> None:
     with pytest.raises(InputError) as caught:
-        await Concepts(store).learn(HERE, name, body)
+        await Concepts(store).learn(name, body, namespace=HERE)
     assert caught.value.code == code
-    assert await Concepts(store).all(HERE) == []
+    assert await Concepts(store).all(namespace=HERE) == []
 
 
 def test_the_posterior_of_outcomes() -> None:

@@ -45,11 +45,11 @@ def _current(name: str) -> str | None:
 
 async def test_success_is_a_concept_and_a_procedure(store: Store) -> None:
     learning = Learning(store)
-    distilled = await learning.distiller.distil(HERE, WORKED)
+    distilled = await learning.distiller.distil(WORKED, namespace=HERE)
     assert distilled.procedure is not None
     assert distilled.procedure.source == "run_1"
-    assert isinstance(await learning.procedures.match(HERE, WORKED.task, _current), Reuse)
-    (found,) = await learning.concepts.find(HERE, "total the column 'cost' of bills.csv")
+    assert isinstance(await learning.procedures.match(WORKED.task, _current, namespace=HERE), Reuse)
+    (found,) = await learning.concepts.find("total the column 'cost' of bills.csv", namespace=HERE)
     assert found.concept.kind == "concept"
     assert "sum_column" in found.concept.body
     assert "sales.csv" not in found.concept.name + found.concept.body
@@ -57,17 +57,17 @@ async def test_success_is_a_concept_and_a_procedure(store: Store) -> None:
 
 async def test_a_single_step_is_a_procedure_and_teaches_nothing_else(store: Store) -> None:
     learning = Learning(store)
-    distilled = await learning.distiller.distil(HERE, replace(WORKED, plan=ONE_STEP))
+    distilled = await learning.distiller.distil(replace(WORKED, plan=ONE_STEP), namespace=HERE)
     assert distilled.procedure is not None
     assert distilled.concepts == ()
-    assert await learning.concepts.all(HERE) == []
+    assert await learning.concepts.all(namespace=HERE) == []
 
 
 async def test_failure_is_a_warning_with_the_labels_of_the_step(store: Store) -> None:
     learning = Learning(store)
-    distilled = await learning.distiller.distil(HERE, FAILED)
+    distilled = await learning.distiller.distil(FAILED, namespace=HERE)
     assert distilled.procedure is None
-    (found,) = await learning.concepts.find(HERE, "Total the column 'cost' of bills.csv")
+    (found,) = await learning.concepts.find("Total the column 'cost' of bills.csv", namespace=HERE)
     assert found.concept.kind == "warning"
     assert "no_column" in found.concept.body
     assert found.concept.taint == {"fetch_url (step page)"}
@@ -78,7 +78,7 @@ async def test_a_step_that_failed_and_was_mended_is_a_warning_and_no_procedure(
 ) -> None:
     learning = Learning(store)
     mended = replace(FAILED, outcome="succeeded", replans=1)
-    distilled = await learning.distiller.distil(HERE, mended)
+    distilled = await learning.distiller.distil(mended, namespace=HERE)
     assert distilled.procedure is None
     assert [each.kind for each in distilled.concepts] == ["warning"]
     assert "patched" in distilled.concepts[0].body
@@ -99,8 +99,8 @@ async def test_a_step_that_failed_and_was_mended_is_a_warning_and_no_procedure(
 async def test_runs_whose_plan_is_not_kept(store: Store, change: Mapping[str, object]) -> None:
     learning = Learning(store)
     record = replace(WORKED, **change)  # type: ignore[arg-type]
-    assert (await learning.distiller.distil(HERE, record)).procedure is None
-    assert await learning.procedures.all(HERE, retired=True) == []
+    assert (await learning.distiller.distil(record, namespace=HERE)).procedure is None
+    assert await learning.procedures.all(namespace=HERE, retired=True) == []
 
 
 async def test_a_plan_with_what_was_recalled_is_not_kept(store: Store) -> None:
@@ -109,27 +109,27 @@ async def test_a_plan_with_what_was_recalled_is_not_kept(store: Store) -> None:
     plan = one("send", to="12 Mill Lane")
     record = replace(WORKED, task="Send it to my home", plan=plan, fingerprints={"send": "1"})
     shown = replace(record, shown=("Kim lives at 12 Mill Lane",))
-    assert (await learning.distiller.distil(HERE, shown)).procedure is None
+    assert (await learning.distiller.distil(shown, namespace=HERE)).procedure is None
     unrelated = replace(record, shown=("Kim likes tea",))
-    assert (await learning.distiller.distil(HERE, unrelated)).procedure is not None
+    assert (await learning.distiller.distil(unrelated, namespace=HERE)).procedure is not None
 
 
 async def test_outcomes_of_what_was_used_are_recorded(store: Store) -> None:
     learning = Learning(store)
-    procedure = (await learning.distiller.distil(HERE, WORKED)).procedure
+    procedure = (await learning.distiller.distil(WORKED, namespace=HERE)).procedure
     assert procedure is not None
-    (concept,) = await learning.concepts.all(HERE)
+    (concept,) = await learning.concepts.all(namespace=HERE)
     used = replace(WORKED, reused=procedure.id, concepts=(concept.id,))
     for record in (used, replace(used, outcome="failed"), replace(used, outcome="other")):
-        await learning.distiller.distil(HERE, record)
-    after = await learning.procedures.get(HERE, procedure.id)
+        await learning.distiller.distil(record, namespace=HERE)
+    after = await learning.procedures.get(procedure.id, namespace=HERE)
     assert after is not None
     assert (after.outcomes.successes, after.outcomes.failures) == (2, 1)
-    known = await learning.concepts.get(HERE, concept.id)
+    known = await learning.concepts.get(concept.id, namespace=HERE)
     assert known is not None
     assert (known.outcomes.successes, known.outcomes.failures) == (1, 1)
-    await learning.distiller.distil(HERE, replace(used, replans=1))
-    patched = await learning.procedures.get(HERE, procedure.id)
+    await learning.distiller.distil(replace(used, replans=1), namespace=HERE)
+    patched = await learning.procedures.get(procedure.id, namespace=HERE)
     assert patched is not None
     assert patched.outcomes.failures == 2
 
@@ -137,8 +137,8 @@ async def test_outcomes_of_what_was_used_are_recorded(store: Store) -> None:
 async def test_a_model_words_the_lesson(store: Store) -> None:
     lesson = {"name": "Column totals", "cues": ["total a column", "zebra"], "body": "Sum it."}
     learning = Learning(store, ScriptedModel([lesson]))
-    await learning.distiller.distil(HERE, WORKED)
-    (concept,) = await learning.concepts.all(HERE)
+    await learning.distiller.distil(WORKED, namespace=HERE)
+    (concept,) = await learning.concepts.all(namespace=HERE)
     assert (concept.name, concept.body) == ("Column totals", "Sum it.")
     assert concept.cues == ("total a column",)  # nothing happened with a zebra
 
@@ -159,6 +159,6 @@ async def test_a_model_words_the_lesson(store: Store) -> None:
 async def test_where_a_model_fails_code_words_the_lesson(store: Store, reply: object) -> None:
     scripted = compact_json(reply) if isinstance(reply, list) else reply
     learning = Learning(store, ScriptedModel([scripted]))  # type: ignore[list-item]
-    await learning.distiller.distil(HERE, WORKED)
-    (concept,) = await learning.concepts.all(HERE)
+    await learning.distiller.distil(WORKED, namespace=HERE)
+    (concept,) = await learning.concepts.all(namespace=HERE)
     assert "What worked: 2 steps with sum_column." in concept.body

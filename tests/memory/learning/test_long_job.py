@@ -36,17 +36,19 @@ def chapter(request: ChatRequest) -> str:
 
 async def write(learning: Learning, model: ScriptedModel) -> None:
     """What a writing agent does: the next instruction, its context, the last lines; one call."""
-    step = await learning.instructions.begin(HERE, "book")
+    step = await learning.instructions.begin("book", namespace=HERE)
     assert step is not None
-    context = await learning.instructions.context(HERE, step)
-    known = await learning.artifacts.info(HERE, "book.md")
+    context = await learning.instructions.context(step, namespace=HERE)
+    known = await learning.artifacts.info("book.md", namespace=HERE)
     tail = (
-        "" if known is None else (await learning.artifacts.read(HERE, "book.md", start=-TAIL)).text
+        ""
+        if known is None
+        else (await learning.artifacts.read("book.md", namespace=HERE, start=-TAIL)).text
     )
     messages = (Message("user", step.text), Message("user", f"{context}\n---\n{tail}"))
     reply = await call_model(model, ChatRequest(messages), purpose="agent")
-    await learning.artifacts.append(HERE, "book.md", reply.text)
-    await learning.instructions.finish(HERE, "book", step.position, reply.text)
+    await learning.artifacts.append("book.md", reply.text, namespace=HERE)
+    await learning.instructions.finish("book", step.position, reply.text, namespace=HERE)
 
 
 async def test_a_book_of_a_hundred_chapters(tmp_path: Path) -> None:
@@ -60,13 +62,13 @@ async def write_the_book(learning: Learning) -> None:
     """All steps of the job, and what must hold after them."""
     model = ScriptedModel(chapter)
     texts = [f"Write chapter {number} of the book." for number in range(1, STEPS + 1)]
-    await learning.instructions.add(HERE, "book", texts, artifacts=["book.md"])
+    await learning.instructions.add("book", texts, namespace=HERE, artifacts=["book.md"])
     for _ in range(STEPS):
         await write(learning, model)
-    assert await learning.instructions.begin(HERE, "book") is None
+    assert await learning.instructions.begin("book", namespace=HERE) is None
 
     prompts = [sum(len(each.content) for each in request.messages) for request in model.requests]
-    book = await learning.artifacts.info(HERE, "book.md")
+    book = await learning.artifacts.info("book.md", namespace=HERE)
     assert book is not None
     assert book.size > 400_000
     assert len(prompts) == STEPS
@@ -74,6 +76,6 @@ async def write_the_book(learning: Learning) -> None:
     # It does not grow with the job, either.
     assert max(prompts[50:]) <= max(prompts[:50]) + 100
     for number in (1, 2, 49, 99, STEPS):
-        part = await learning.artifacts.read_lines(HERE, "book.md", first=number, count=1)
+        part = await learning.artifacts.read_lines("book.md", namespace=HERE, first=number, count=1)
         assert part.text.startswith(f"chapter {number} goes on ")
         assert part.text.endswith(f"end of {number}\n")

@@ -55,45 +55,45 @@ async def retire(store: Store, number: int) -> None:
 
 async def test_a_summary_follows_the_facts(store: Store, clock: FakeClock) -> None:
     people = People(store)
-    assert await people.refresh(HERE, "Kim") is None
+    assert await people.refresh("Kim", namespace=HERE) is None
     tea = await tell(store, "Kim likes tea")
     until = clock.now() + 100
     await tell(store, "Kim lives in Oslo", to=until, taint="fetch_url")
-    first = await people.refresh(HERE, "kim")
+    first = await people.refresh("kim", namespace=HERE)
     assert first is not None
     assert first.text == "Kim likes tea. Kim lives in Oslo."
     assert (first.version, first.taint) == (1, {"fetch_url"})
     clock.jump(10)
-    assert await people.refresh(HERE, "Kim") == first  # nothing has changed
+    assert await people.refresh("Kim", namespace=HERE) == first  # nothing has changed
     await tell(store, "Kim has a loom")
-    second = await people.refresh(HERE, "Kim")
+    second = await people.refresh("Kim", namespace=HERE)
     assert second is not None
     assert (second.version, second.text) == (2, f"{first.text} Kim has a loom.")
     await retire(store, tea)
     clock.jump(200)  # no longer in Oslo
-    third = await people.refresh(HERE, "Kim")
+    third = await people.refresh("Kim", namespace=HERE)
     assert third is not None
     assert (third.text, third.taint) == ("Kim has a loom.", frozenset())
-    assert await people.all(HERE) == [third]
-    assert await people.get(Namespace("users/lee"), "Kim") is None
+    assert await people.all(namespace=HERE) == [third]
+    assert await people.get("Kim", namespace=Namespace("users/lee")) is None
 
 
 async def test_what_is_out_of_date_is_known(store: Store, clock: FakeClock) -> None:
     people = People(store)
     await tell(store, "Kim likes tea")
     await tell(store, "Lee likes milk", subject="Lee")
-    assert await people.changed(HERE) == ["kim", "lee"]
-    assert await people.refresh_all(HERE, most=1) == 1
-    assert await people.refresh_all(HERE) == 1
-    assert await people.changed(HERE) == []
+    assert await people.changed(namespace=HERE) == ["kim", "lee"]
+    assert await people.refresh_all(namespace=HERE, most=1) == 1
+    assert await people.refresh_all(namespace=HERE) == 1
+    assert await people.changed(namespace=HERE) == []
     clock.jump(5)
     await tell(store, "Lee likes rye", subject="Lee")
-    assert await people.changed(HERE) == ["lee"]
+    assert await people.changed(namespace=HERE) == ["lee"]
 
 
 async def test_a_long_life_fits_into_a_summary(store: Store) -> None:
     await tell(store, *(f"Kim has seen the number {number}" for number in range(250)))
-    summary = await People(store).refresh(HERE, "Kim")
+    summary = await People(store).refresh("Kim", namespace=HERE)
     assert summary is not None
     assert len(summary.text) <= MOST_CHARACTERS
     assert "number 249." in summary.text
@@ -108,8 +108,8 @@ async def test_a_model_words_it_from_nothing_but_the_facts(store: Store, clock: 
     for fact in ("Kim likes tea", "Kim weaves", "Kim runs"):
         clock.jump(5)
         await tell(store, fact)
-        summary = await people.refresh(HERE, "Kim")
-        await people.refresh(HERE, "Kim")
+        summary = await people.refresh("Kim", namespace=HERE)
+        await people.refresh("Kim", namespace=HERE)
         assert summary is not None
         texts.append(summary.text)
     # Nobody has told how old Kim is.
@@ -123,7 +123,7 @@ async def test_a_model_words_it_from_nothing_but_the_facts(store: Store, clock: 
 
 async def test_bad_names(store: Store) -> None:
     with pytest.raises(InputError) as caught:
-        await People(store).refresh(HERE, " ")
+        await People(store).refresh(" ", namespace=HERE)
     assert caught.value.code == "empty_text"
 
 
@@ -140,5 +140,5 @@ async def test_what_is_forgotten_while_a_model_writes_stays_forgotten(store: Sto
                 yield delta
 
     model = Forgetting(lambda request: {"summary": "Kim lives in Lima."})
-    assert await People(store, model).refresh(HERE, "Kim") is None
-    assert await People(store).all(HERE) == []
+    assert await People(store, model).refresh("Kim", namespace=HERE) is None
+    assert await People(store).all(namespace=HERE) == []

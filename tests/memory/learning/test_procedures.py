@@ -28,16 +28,16 @@ def tools(**versions: str) -> FingerprintOf:
 async def learned(store: Store) -> Procedures:
     procedures = Procedures(store)
     for task, plan in LEARNED:
-        match = await procedures.match(HERE, task, tools())
+        match = await procedures.match(task, tools(), namespace=HERE)
         assert not isinstance(match, Reuse)
-        assert await procedures.learn(HERE, task, plan, tools()) is not None
+        assert await procedures.learn(task, plan, tools(), namespace=HERE) is not None
     return procedures
 
 
 async def test_a_task_that_is_repeated_needs_no_planner(store: Store) -> None:
     procedures = await learned(store)
     for task, plan in [*LEARNED, *REUSED]:
-        match = await procedures.match(HERE, task, tools())
+        match = await procedures.match(task, tools(), namespace=HERE)
         assert isinstance(match, Reuse), task
         assert identity(match.plan) == identity(plan), task
 
@@ -46,7 +46,7 @@ async def test_no_near_miss_gets_the_plan_of_another_task(store: Store) -> None:
     procedures = await learned(store)
     reused = []
     for task in NEAR_MISSES:
-        if isinstance(await procedures.match(HERE, task, tools()), Reuse):
+        if isinstance(await procedures.match(task, tools(), namespace=HERE), Reuse):
             reused.append(task)
     assert len(NEAR_MISSES) > 100
     assert reused == []
@@ -54,22 +54,22 @@ async def test_no_near_miss_gets_the_plan_of_another_task(store: Store) -> None:
 
 async def test_one_run_generalises_nothing(store: Store) -> None:
     procedures = Procedures(store)
-    await procedures.learn(HERE, "Sum 2 and 3", one("sum", a=2, b=3), tools())
-    assert isinstance(await procedures.match(HERE, "Sum 2 and 3", tools()), Reuse)
-    match = await procedures.match(HERE, "Sum 4 and 5", tools())
+    await procedures.learn("Sum 2 and 3", one("sum", a=2, b=3), tools(), namespace=HERE)
+    assert isinstance(await procedures.match("Sum 2 and 3", tools(), namespace=HERE), Reuse)
+    match = await procedures.match("Sum 4 and 5", tools(), namespace=HERE)
     assert isinstance(match, Example)
     assert [each.task for each in match.procedures] == ["Sum 2 and 3"]
     # Only the first number has been seen to vary.
-    await procedures.learn(HERE, "Sum 4 and 3", one("sum", a=4, b=3), tools())
-    assert isinstance(await procedures.match(HERE, "Sum 9 and 3", tools()), Reuse)
-    assert isinstance(await procedures.match(HERE, "Sum 9 and 8", tools()), Example)
+    await procedures.learn("Sum 4 and 3", one("sum", a=4, b=3), tools(), namespace=HERE)
+    assert isinstance(await procedures.match("Sum 9 and 3", tools(), namespace=HERE), Reuse)
+    assert isinstance(await procedures.match("Sum 9 and 8", tools(), namespace=HERE), Example)
 
 
 @pytest.mark.parametrize("now", [tools(sum="2"), lambda name: None])
 async def test_nothing_stale_is_replayed(store: Store, now: FingerprintOf) -> None:
     procedures = Procedures(store)
-    old = await procedures.learn(HERE, "Sum 2 and 3", one("sum", a=2, b=3), tools())
-    assert await procedures.match(HERE, "Sum 2 and 3", now) is None
+    old = await procedures.learn("Sum 2 and 3", one("sum", a=2, b=3), tools(), namespace=HERE)
+    assert await procedures.match("Sum 2 and 3", now, namespace=HERE) is None
     assert old is not None
     assert old.holds(tools())
     assert not old.holds(now)
@@ -78,41 +78,45 @@ async def test_nothing_stale_is_replayed(store: Store, now: FingerprintOf) -> No
 async def test_a_plan_that_works_with_changed_tools_is_its_next_version(store: Store) -> None:
     procedures = Procedures(store)
     plan = one("sum", a=2, b=3)
-    await procedures.learn(HERE, "Sum 2 and 3", plan, tools())
-    new = await procedures.learn(HERE, "Sum 2 and 3", plan, tools(sum="2"))
+    await procedures.learn("Sum 2 and 3", plan, tools(), namespace=HERE)
+    new = await procedures.learn("Sum 2 and 3", plan, tools(sum="2"), namespace=HERE)
     assert new is not None
     assert new.version == 2
-    assert [each.version for each in await procedures.all(HERE)] == [2]
-    assert [each.version for each in await procedures.all(HERE, retired=True)] == [1, 2]
-    assert isinstance(await procedures.match(HERE, "Sum 2 and 3", tools(sum="2")), Reuse)
-    assert await procedures.match(HERE, "Sum 2 and 3", tools()) is None
+    assert [each.version for each in await procedures.all(namespace=HERE)] == [2]
+    assert [each.version for each in await procedures.all(namespace=HERE, retired=True)] == [1, 2]
+    assert isinstance(await procedures.match("Sum 2 and 3", tools(sum="2"), namespace=HERE), Reuse)
+    assert await procedures.match("Sum 2 and 3", tools(), namespace=HERE) is None
 
 
 async def test_failure_demotes_and_success_brings_back(store: Store) -> None:
     procedures = Procedures(store)
     plan = one("sum", a=2, b=3)
-    made = await procedures.learn(HERE, "Sum 2 and 3", plan, tools())
+    made = await procedures.learn("Sum 2 and 3", plan, tools(), namespace=HERE)
     assert made is not None
-    await procedures.record(HERE, made.id, worked=False)
-    assert await procedures.match(HERE, "Sum 2 and 3", tools()) is None
-    await procedures.learn(HERE, "Sum 2 and 3", plan, tools())  # the planner wrote it again
-    assert isinstance(await procedures.match(HERE, "Sum 2 and 3", tools()), Reuse)
+    await procedures.record(made.id, namespace=HERE, worked=False)
+    assert await procedures.match("Sum 2 and 3", tools(), namespace=HERE) is None
+    await procedures.learn(
+        "Sum 2 and 3", plan, tools(), namespace=HERE
+    )  # the planner wrote it again
+    assert isinstance(await procedures.match("Sum 2 and 3", tools(), namespace=HERE), Reuse)
     for _ in range(8):
-        await procedures.record(HERE, made.id, worked=False)
-    retired = await procedures.get(HERE, made.id)
+        await procedures.record(made.id, namespace=HERE, worked=False)
+    retired = await procedures.get(made.id, namespace=HERE)
     assert retired is not None
     assert retired.retired_at is not None
-    assert await procedures.record(HERE, "mem_unknown", worked=True) is None
+    assert await procedures.record("mem_unknown", namespace=HERE, worked=True) is None
 
 
 async def test_labels_of_the_author_come_along(store: Store) -> None:
     procedures = Procedures(store)
     task, plan = LEARNED[0]
-    await procedures.learn(HERE, task, plan, tools(), taint=frozenset({"fetch_url (step page)"}))
-    match = await procedures.match(HERE, task, tools())
+    await procedures.learn(
+        task, plan, tools(), namespace=HERE, taint=frozenset({"fetch_url (step page)"})
+    )
+    match = await procedures.match(task, tools(), namespace=HERE)
     assert isinstance(match, Reuse)
     assert match.taint == {"fetch_url (step page)"}
-    near = await procedures.match(HERE, "Sum 8 and 9", tools())
+    near = await procedures.match("Sum 8 and 9", tools(), namespace=HERE)
     assert isinstance(near, Example)
     assert near.taint == {"fetch_url (step page)"}
 
@@ -132,16 +136,16 @@ async def test_labels_of_the_author_come_along(store: Store) -> None:
 )
 async def test_what_is_not_kept(store: Store, task: str, plan: Wire) -> None:
     procedures = Procedures(store)
-    assert await procedures.learn(HERE, task, plan, tools()) is None
-    assert await procedures.all(HERE, retired=True) == []
+    assert await procedures.learn(task, plan, tools(), namespace=HERE) is None
+    assert await procedures.all(namespace=HERE, retired=True) == []
 
 
 async def test_no_other_namespace_sees_it(store: Store) -> None:
     procedures = Procedures(store)
     task, plan = LEARNED[0]
-    await procedures.learn(HERE, task, plan, tools())
+    await procedures.learn(task, plan, tools(), namespace=HERE)
     for other in (Namespace("users/lee"), Namespace("users/kim", tenant="other"), Namespace()):
-        assert await procedures.match(other, task, tools()) is None
+        assert await procedures.match(task, tools(), namespace=other) is None
 
 
 async def test_few_plans_are_kept_for_one_wording(store: Store, clock: FakeClock) -> None:
@@ -149,18 +153,18 @@ async def test_few_plans_are_kept_for_one_wording(store: Store, clock: FakeClock
     for number in range(40):
         clock.jump(1.0)
         plan = one("weather", lat=number, label=f"{number * 7}", place="x")
-        await procedures.learn(HERE, f"Weather at {number + 100}", plan, tools())
-    kept = await procedures.all(HERE)
+        await procedures.learn(f"Weather at {number + 100}", plan, tools(), namespace=HERE)
+    kept = await procedures.all(namespace=HERE)
     assert [each.task for each in kept] == [f"Weather at {number + 100}" for number in range(8, 40)]
 
 
 async def test_an_example_is_like_the_task(store: Store) -> None:
     procedures = await learned(store)
-    match = await procedures.match(HERE, "Please read the notes in my.pdf", tools())
+    match = await procedures.match("Please read the notes in my.pdf", tools(), namespace=HERE)
     assert match is None or all(
         isinstance(each, Procedure) for each in getattr(match, "procedures", ())
     )
-    assert await procedures.match(HERE, "Völlig andere Aufgabe", tools()) is None
+    assert await procedures.match("Völlig andere Aufgabe", tools(), namespace=HERE) is None
 
 
 words = st.sampled_from(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from treadle.memory.fact import Fact
 from treadle.memory.namespace import Namespace
 from treadle.memory.recall import Recaller
@@ -82,3 +84,31 @@ async def test_a_fact_told_in_this_moment_is_found(store: Store) -> None:
         await Facts(store).tell("Ada", "owns", pet, namespace=HOME)
     found = await Recaller(store).recall("Ada owns owl", namespace=HOME)
     assert any("owl" in hit.text for hit in found.hits)
+
+
+@pytest.mark.parametrize("name", ["", "Ada"])
+async def test_what_i_ask_about_myself_is_answered_of_me(store: Store, name: str) -> None:
+    for other in ("Bob", "Carl", "Dora"):
+        await Facts(store).tell(other, "lives_in", "Rome", namespace=HOME)
+    said = await Episodes(store).remember("I live in Oslo.", namespace=HOME, actor=name)
+    await Facts(store).tell(
+        name or "user", "lives_in", "Oslo", namespace=HOME, sources=[said.episode.id]
+    )
+    await Facts(store).tell(f"{name or 'user'}'s sister", "lives_in", "Bonn", namespace=HOME)
+    for other in ("Eve", "Finn", "Gus"):
+        await Facts(store).tell(other, "lives_in", "Kyiv", namespace=HOME)
+    found = await Recaller(store).recall("where do I live?", namespace=HOME)
+    facts = [hit.text for hit in found.hits if isinstance(hit.item, Fact)]
+    assert facts[0] == f"{name or 'user'} lives in Oslo"
+    assert f"{name or 'user'}'s sister lives in Bonn" in await _texts(
+        store, "where does my sister live?"
+    )
+
+
+async def test_who_answers_their_own_question_is_heard(store: Store) -> None:
+    drafts = [
+        Draft(text, actor="Ada", thread="notes")
+        for text in ("what is the door code?", "It's 4711, since Monday.", "hi")
+    ]
+    await Episodes(store).remember_many(drafts, namespace=HOME)
+    assert await _texts(store, "What is the door code?") == ["It's 4711, since Monday."]

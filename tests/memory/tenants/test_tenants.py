@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from tests.memory.carrying.stores import each, exported, made_empty, sqlite_url
 
+from treadle.core.errors import InputError
 from treadle.memory import tables
 from treadle.memory.carrying import import_
+from treadle.memory.kinds import Kind
 from treadle.memory.memory import Memory
 from treadle.memory.namespace import Namespace
 from treadle.memory.policies import Policies, Policy
+from treadle.memory.writing.outbox import bury
 from treadle.testing import FakeClock
 
 ResultT = TypeVar("ResultT")
@@ -96,9 +99,31 @@ class Tenants(RuleBasedStateMachine):
     def learn(self, space: Namespace) -> None:
         body = f"Go by {CANARIES[space]}."
         self.check(
-            self.run(self.memory.concepts.learn(space, "to the house", body, cues=["house"])),
+            self.run(
+                self.memory.concepts.learn("to the house", body, namespace=space, cues=["house"])
+            ),
             space,
         )
+        self.forgotten.discard(space)
+
+    @rule(space=spaces)
+    def write(self, space: Namespace) -> None:
+        canary, memory = CANARIES[space], self.memory
+        made = self.run(memory.artifacts.write("notes.md", f"of {canary}", namespace=space))
+        self.check(made, space)
+        steps = self.run(memory.instructions.add("job", [f"see {canary}"], namespace=space))
+        self.check(steps, space)
+        self.forgotten.discard(space)
+
+    @rule(space=spaces)
+    def fail(self, space: Namespace) -> None:
+        """What could not be done is kept with its reason."""
+
+        async def bury_one() -> None:
+            async with self.memory.store.writing(space) as partition:
+                await bury(partition, "x", Kind.EPISODE, 1, f"no {CANARIES[space]}", {})
+
+        self.run(bury_one())
         self.forgotten.discard(space)
 
     @rule()
@@ -119,8 +144,43 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(space=spaces)
     def concepts(self, space: Namespace) -> None:
-        self.check(self.run(self.memory.concepts.find(space, "the house")), space)
-        self.check(self.run(self.memory.concepts.all(space, retired=True)), space)
+        self.check(self.run(self.memory.concepts.find("the house", namespace=space)), space)
+        self.check(self.run(self.memory.concepts.all(namespace=space, retired=True)), space)
+
+    @rule(space=spaces)
+    def files_and_jobs(self, space: Namespace) -> None:
+        memory = self.memory
+        self.check(self.run(memory.artifacts.all(namespace=space)), space)
+        self.check(self.run(memory.artifacts.versions("notes.md", namespace=space)), space)
+        for found in self.run(memory.artifacts.all(namespace=space)):
+            self.check(self.run(memory.artifacts.read(found.name, namespace=space)), space)
+        for step in self.run(memory.instructions.all("job", namespace=space)):
+            self.check(self.run(memory.instructions.context(step, namespace=space)), space)
+
+    @rule(space=spaces)
+    def people(self, space: Namespace) -> None:
+        self.check(self.run(self.memory.people.refresh("Kim", namespace=space)), space)
+        self.check(self.run(self.memory.people.all(namespace=space)), space)
+
+    @rule(space=spaces)
+    def counts(self, space: Namespace) -> None:
+        inside = [each for each in CANARIES if space.holds(each)]
+        self.check(self.run(self.memory.stats(namespace=space)), *inside)
+
+    @rule(space=spaces, other=spaces)
+    def by_the_ids_of_others(self, space: Namespace, other: Namespace) -> None:
+        if space == other:
+            return
+        before = self.contents()
+        for number in self.known[other][:2]:
+            with pytest.raises(InputError, match="unknown_episode"):
+                self.run(self.memory.get(number, namespace=space))
+        for fact in self.run(self.memory.facts.facts(namespace=other))[:2]:
+            for asked in (self.memory.facts.get, self.memory.facts.retract):
+                with pytest.raises(InputError, match="unknown_fact"):
+                    self.run(asked(fact.id, namespace=space))
+        after = self.contents()
+        assert after[other] == before[other]
 
     @rule(space=spaces)
     def export(self, space: Namespace) -> None:
@@ -171,8 +231,8 @@ class Tenants(RuleBasedStateMachine):
     def limit(self, space: Namespace, most: int) -> None:
         before = self.contents()
         policies = Policies(self.memory.store)
-        self.run(policies.set(space, Policy(most_episodes=most)))
-        self.run(policies.enforce(space))
+        self.run(policies.set(Policy(most_episodes=most), namespace=space))
+        self.run(policies.enforce(namespace=space))
         after = self.contents()
         assert after[space]["episode"] <= most
         assert {**after, space: before[space]} == before
@@ -230,7 +290,7 @@ def test_no_tenant_is_shown_a_word_of_another(empty: Path) -> None:
         machine,
         settings=settings(
             max_examples=4,
-            stateful_step_count=14,
+            stateful_step_count=18,
             deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

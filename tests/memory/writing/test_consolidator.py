@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from treadle.core.chat import ChatRequest
 from treadle.core.errors import ModelError
 from treadle.memory.episode import Episode
+from treadle.memory.fact import Fact
 from treadle.memory.kinds import Origin
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Store
@@ -96,6 +98,29 @@ async def test_what_is_proposed_becomes_a_fact(store: Store) -> None:
     assert by_object["the cello"].sources == (episodes[1].id,)
     assert by_object["the cello"].confidence > by_object["chess"].confidence
     assert await study.outbox.counts() == {}
+
+
+async def test_an_end_is_known_before_its_beginning(store: Store, clock: FakeClock) -> None:
+    """As for those who tell it themselves: `Facts.end`."""
+    ended = proposal(1, predicate="works_at", object="Acme", valid_to="2015", ended=True)
+    begun = proposal(2, predicate="works_at", object="Acme", valid_from="2010-01-01")
+    study = Study(store, ScriptedModel([reply(ended, begun)]))
+    await study.hears(10)
+    await study.worker.work_once()
+    assert await study.knows() == []
+    held = await study.facts.facts("Alice", "works_at", namespace=ALICE, as_of="2012-01-01")
+    assert [(fact.object, fact.origin) for fact in held] == [("Acme", Origin.MODEL)]
+    told = Facts(store)
+    other = Namespace("told")
+    await told.end("Alice", "works_at", "Acme", at="2015-01-01", namespace=other)
+    await told.tell("Alice", "works_at", "Acme", valid_from="2010-01-01", namespace=other)
+
+    def spans(facts: tuple[Fact, ...]) -> list[tuple[datetime | None, datetime | None]]:
+        return [(fact.valid_from, fact.valid_to) for fact in facts]
+
+    mine = await study.facts.timeline("Alice", namespace=ALICE)
+    theirs = await told.timeline("Alice", namespace=other)
+    assert spans(mine) == spans(theirs)
 
 
 async def test_code_closes_what_is_contradicted(store: Store, clock: FakeClock) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from treadle.core.errors import InputError
+from treadle.memory import tables
 from treadle.memory.episode import Remembered
+from treadle.memory.erasure.eraser import Eraser
 from treadle.memory.hit import Hit
 from treadle.memory.kinds import Origin
 from treadle.memory.namespace import Namespace
@@ -26,8 +29,12 @@ class Talk:
         self.facts = Facts(store)
         self._guard = EchoGuard(store)
 
-    async def says(self, text: str, origin: Origin = Origin.USER, thread: str = "t") -> Remembered:
-        return await self.episodes.remember(text, namespace=ALICE, origin=origin, thread=thread)
+    async def says(
+        self, text: str, origin: Origin = Origin.USER, thread: str = "t", key: str | None = None
+    ) -> Remembered:
+        return await self.episodes.remember(
+            text, namespace=ALICE, origin=origin, thread=thread, idempotency_key=key
+        )
 
     async def recalls(self, *items: Remembered) -> None:
         hits = [Hit(each.episode, 1.0) for each in items]
@@ -164,6 +171,44 @@ async def test_a_retry_of_what_was_cut_is_the_same(talk: Talk) -> None:
     ]
     assert [each.outcome for each in made] == ["new", "duplicate"]
     assert made[0].episode.id == made[1].episode.id
+
+
+@pytest.mark.parametrize("of_fact", [False, True])
+async def test_an_echo_takes_its_key(
+    store: Store, talk: Talk, clock: FakeClock, of_fact: bool
+) -> None:
+    said = await talk.says("Alice lives in Paris.")
+    if of_fact:
+        await talk.recalls_fact("Paris")
+    else:
+        await talk.recalls(said)
+    origin = Origin.ASSISTANT if of_fact else Origin.USER
+    first = await talk.says("Alice lives in Paris.", origin, key="k")
+    assert first.outcome == "echo"
+    # Told of another city since: said anew it would be news, sent again it is not.
+    clock.advance(10)
+    await talk.facts.tell(
+        "alice", "lives_in", "Paris", namespace=ALICE, sources=[said.episode.id], valid_from=1.0
+    )
+    await talk.facts.tell("alice", "lives_in", "Rome", namespace=ALICE)
+    again = await talk.says("Alice lives in Paris.", origin, key="k")
+    assert (again.outcome, again.episode.id) == ("echo", first.episode.id)
+    with pytest.raises(InputError) as caught:
+        await talk.says("Alice lives in Rome.", origin, key="k")
+    assert caught.value.code == "idempotency_conflict"
+    # Another key, another message.
+    assert (await talk.says("Alice lives in Rome.", origin, key="l")).outcome == "new"
+    if not of_fact:
+        assert (await talk.says("Alice lives in Paris.", origin, key="m")).outcome == "new"
+
+
+async def test_the_key_of_an_echo_goes_with_what_it_echoed(store: Store, talk: Talk) -> None:
+    said = await talk.says("Alice lives in Paris.")
+    await talk.recalls(said)
+    assert (await talk.says("Alice lives in Paris.", key="k")).outcome == "echo"
+    await Eraser(store).forget(namespace=ALICE, episodes=[said.episode.id])
+    async with store.reading(ALICE) as partition:
+        assert (await partition.execute(partition.rows(tables.recalled))).all() == []
 
 
 async def test_recalling_twice_and_recalling_nothing(talk: Talk) -> None:

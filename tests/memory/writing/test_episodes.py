@@ -15,6 +15,7 @@ from treadle.memory.text import terms
 from treadle.memory.writing.accepted import MOST_BYTES
 from treadle.memory.writing.draft import Draft
 from treadle.memory.writing.episodes import Episodes
+from treadle.memory.writing.facts import Facts
 from treadle.testing import FakeClock
 
 ALICE = Namespace("users/alice")
@@ -205,6 +206,25 @@ async def test_a_key_stands_for_one_text(store: Store, episodes: Episodes) -> No
         await episodes.remember("One", namespace=ALICE, thread="t", idempotency_key="k")
     assert caught.value.code == "idempotency_conflict"
     assert (await _counts(store))[:2] == (1, 1)
+
+
+async def test_a_duplicate_takes_its_key(
+    store: Store, episodes: Episodes, clock: FakeClock
+) -> None:
+    first = await episodes.remember("I live in Paris", namespace=ALICE, idempotency_key="k")
+    second = await episodes.remember("I live in Paris.", namespace=ALICE, idempotency_key="l")
+    assert (second.outcome, second.episode) == ("duplicate", first.episode)
+    facts = Facts(store)
+    said = [first.episode.id]
+    await facts.tell("user", "lives_in", "Paris", namespace=ALICE, sources=said)
+    clock.advance(10)
+    await facts.tell("user", "lives_in", "Rome", namespace=ALICE)
+    # It was overtaken: a new message would be news, one that is sent again is not.
+    again = await episodes.remember("I live in Paris.", namespace=ALICE, idempotency_key="l")
+    assert (again.outcome, again.episode) == ("duplicate", first.episode)
+    with pytest.raises(InputError, match="idempotency_conflict"):
+        await episodes.remember("I live in Oslo", namespace=ALICE, idempotency_key="l")
+    assert (await episodes.remember("I live in Paris.", namespace=ALICE)).outcome == "new"
 
 
 async def test_many_are_kept_together_or_not_at_all(store: Store, episodes: Episodes) -> None:

@@ -171,7 +171,11 @@ async def test_who_says_it_again_before_it_is_read_lives_there_again(
 
 async def test_others_and_relations(mind: Mind) -> None:
     await mind.hears("My sister Anna lives in Rome.", "Bob is Anna's brother.")
-    assert await mind.knows("Anna") == {("lives_in", "Rome"), ("sister_of", "Alice")}
+    assert await mind.knows("Anna") == {
+        ("lives_in", "Rome"),
+        ("sister_of", "Alice"),
+        ("brother_of", "Anna"),  # Bob is
+    }
     assert await mind.knows("Bob") == {("brother_of", "Anna")}
 
 
@@ -228,3 +232,24 @@ def test_any_text_is_read(text: str) -> None:
     for claim in found_in(text, actor="x", origin=Origin.USER, spoken_at=1.7e9).claims:
         assert claim.object.strip()
         assert len(claim.object) <= 80
+
+
+async def test_who_is_married_no_more_was(mind: Mind) -> None:
+    await mind.hears("I'm married to Tom.", "I am allergic to nuts.")
+    assert await mind.knows() == {("married_to", "Tom"), ("allergic_to", "nuts")}
+    await mind.hears("I'm not married to Tom.", "I'm no longer allergic to nuts.")
+    assert await mind.knows() == set()
+    assert len(await mind.facts.timeline("Alice", namespace=ALICE)) == 2
+
+
+async def test_a_pet_is_one_fact_and_what_it_does_is_its_own(mind: Mind) -> None:
+    await mind.hears(
+        "My dog is called Rex.", "My dog hates thunder.", "I was born in Bari in 1988."
+    )
+    told = await mind.facts.facts("Alice", namespace=ALICE)
+    assert {fact.text for fact in told} == {
+        "Alice's dog is called Rex",
+        "Alice was born in Bari",
+        "Alice was born in 1988",
+    }
+    assert await mind.knows("Rex") == {("dog_of", "Alice"), ("dislikes", "thunder")}

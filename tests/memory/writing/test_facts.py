@@ -78,6 +78,26 @@ async def test_the_same_in_other_letters_is_one(facts: Facts, again: str) -> Non
     assert len(await facts.timeline(namespace=ALICE)) == 1
 
 
+@pytest.mark.parametrize("again", ["Zürich", "zurich", "the  ZÜRICH", "“Zurich”"])
+@pytest.mark.parametrize("gone", ["closed", "ended", "taken back"])
+async def test_what_holds_no_more_makes_nothing_a_duplicate(
+    facts: Facts, clock: FakeClock, again: str, gone: str
+) -> None:
+    first = await facts.tell("a", "lives_in", "Zürich", namespace=ALICE)
+    clock.advance(10)
+    if gone == "closed":
+        await facts.tell("a", "lives_in", "Rome", namespace=ALICE)
+    elif gone == "ended":
+        await facts.end("a", "lives_in", "Zürich", namespace=ALICE)
+    else:
+        await facts.retract(first.fact.id, namespace=ALICE)
+    clock.advance(10)
+    back = await facts.tell("a", "lives_in", again, namespace=ALICE)
+    assert back.outcome == "revived"
+    assert _objects(await facts.facts("a", namespace=ALICE)) == [" ".join(again.split())]
+    assert (await facts.tell("a", "lives_in", "Zürich", namespace=ALICE)).outcome == "duplicate"
+
+
 async def test_saying_it_again_revives_what_was_closed(facts: Facts, clock: FakeClock) -> None:
     for place in ("Paris", "Rome"):
         await facts.tell("a", "lives_in", place, namespace=ALICE)
@@ -209,6 +229,44 @@ async def test_an_untrusted_name_joins_nobody(facts: Facts) -> None:
     await facts.tell("mallory", "name", "Alice", namespace=ALICE, taint=frozenset({"web"}))
     await facts.tell("mallory", "likes", "poison", namespace=ALICE)
     assert await facts.facts("Alice", namespace=ALICE) == ()
+
+
+async def test_what_is_theirs_is_about_them(facts: Facts) -> None:
+    for subject, predicate, obj in (
+        ("Ada", "likes", "tea"),
+        ("Ada's mother", "lives_in", "Split"),
+        ("Adam's mother", "lives_in", "Bonn"),
+        ("Rex", "dog_of", "Ada"),
+        ("Bob", "likes", "Ada"),
+        ("Ada-Lea", "likes", "milk"),
+    ):
+        await facts.tell(subject, predicate, obj, namespace=ALICE)
+    for found in (
+        await facts.facts("ada", namespace=ALICE),
+        await facts.timeline("Ada", namespace=ALICE),
+    ):
+        assert {fact.text for fact in found} == {
+            "Ada likes tea", "Ada's mother lives in Split", "Ada's dog is called Rex"
+        }  # fmt: skip
+    assert _objects(await facts.facts("Ada", "lives_in", namespace=ALICE)) == ["Split"]
+    assert await facts.facts("Ad", namespace=ALICE) == ()
+
+
+async def test_the_one_dog_of_somebody_is_known_by_its_name(facts: Facts) -> None:
+    await facts.tell("Rex", "dog_of", "Ada", namespace=ALICE)
+    await facts.tell("Ada's dog", "dislikes", "thunder", namespace=ALICE)
+    dislikes = [
+        await facts.facts(name, "dislikes", namespace=ALICE) for name in ("Rex", "Ada's dog")
+    ]
+    assert [_objects(each) for each in dislikes] == [["thunder"], ["thunder"]]
+    await facts.tell("Max", "dog_of", "Ada", namespace=ALICE)
+    await facts.tell("Ada's dog", "likes", "bones", namespace=ALICE)
+    for name in ("Rex", "Max"):
+        assert await facts.facts(name, "likes", namespace=ALICE) == ()
+    # One that only was read somewhere is nobody's.
+    await facts.tell("Mallory", "cat_of", "Ada", namespace=ALICE, taint=frozenset({"web"}))
+    await facts.tell("Ada's cat", "likes", "fish", namespace=ALICE)
+    assert await facts.facts("Mallory", "likes", namespace=ALICE) == ()
 
 
 async def test_a_fact_names_its_sources(store: Store, facts: Facts) -> None:

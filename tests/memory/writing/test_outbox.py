@@ -127,7 +127,7 @@ async def test_what_fails_is_tried_again_later_and_then_kept(
     (letter,) = await outbox.dead_letters()
     assert letter.error == "broken: no \\0 use \\ud800"
     doer.fails.clear()
-    assert await outbox.retry(ALICE, [letter.id]) == 1
+    assert await outbox.retry([letter.id], namespace=ALICE) == 1
     assert await worker.work_once() == 1
     assert await outbox.dead_letters() == ()
 

@@ -42,12 +42,13 @@ _LONG = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", _LONG.values(), ids=_LONG.keys())
 def test_100_kb_end_soon(plan: Planner, piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # that of others on a busy machine does not count
     plan(piece * (100_000 // len(piece)))
     # Quadratic work would take minutes; a second or less is usual.
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_what_lies_beyond_the_limit_is_said_to_be_unread(plan: Planner) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from treadle.serving.offline.sql import (
@@ -74,6 +74,7 @@ def test_texts_do_not_break_out(text: str) -> None:
 
 
 @given(st.text(max_size=40))
+@example("\N{TAKRI DIGIT ZERO}")
 def test_values_are_compared_as_they_are(text: str) -> None:
     sql = aggregate_query(
         "sales.csv", Question((Aggregate("count"),), (), (Filter("status", "=", text),))

@@ -33,14 +33,14 @@ class StreamEngine:
         self._ready = threading.Event()
         self.url = ""
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 15.0) -> bool:
         with self.changed:
             return self.changed.wait_for(condition, timeout)
 
     def __enter__(self) -> StreamEngine:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
         return self
 
     def __exit__(

@@ -79,7 +79,7 @@ def running(
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     assert server.loop is not None
     try:
         yield RunningRouter(
@@ -87,5 +87,5 @@ def running(
         )
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()

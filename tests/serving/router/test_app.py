@@ -103,7 +103,7 @@ def test_a_full_queue_says_when_to_come_back_and_a_long_wait_ends() -> None:
         running(
             engine.url,
             engine={"max_in_flight": 1},
-            limits={"max_waiting": 1, "wait_seconds": 1.0},
+            limits={"max_waiting": 1, "wait_seconds": 3.0},
         ) as router,
     ):
         running_one = socket.create_connection(("127.0.0.1", router.port))

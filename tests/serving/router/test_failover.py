@@ -157,7 +157,7 @@ def test_an_engine_that_takes_a_call_and_says_nothing_is_not_asked_twice() -> No
     with (
         ScriptedOpenAIServer(lambda _: Fault.silence()) as first,
         ScriptedOpenAIServer(lambda _: Fault.silence()) as second,
-        running(first.base_url, second.base_url, limits={"first_byte_seconds": 0.3}) as router,
+        running(first.base_url, second.base_url, limits={"first_byte_seconds": 1.0}) as router,
     ):
         reply = httpx.post(
             router.url + "/v1/chat/completions", json=REQUEST | {"model": "scripted"}

@@ -121,7 +121,10 @@ def test_a_link_put_there_after_the_check_is_not_followed(workspace: Path) -> No
 PARTS = st.sampled_from(["..", ".", "docs", "link", "a.txt", "outside.txt", "", "/", "~", "etc"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(st.lists(PARTS, min_size=1, max_size=6))
 def test_no_path_reads_the_canary(workspace: Path, parts: list[str]) -> None:
     (workspace.parent / "outside.txt").write_text("canary", "utf-8")

@@ -299,7 +299,7 @@ async def test_a_process_that_died_is_finished_by_the_same_call(
     assert tree(workspace) == before
 
     command = [sys.executable, "-c", DYING, str(workspace), str(kept), when, name, arguments]
-    died = await asyncio.to_thread(subprocess.run, command, timeout=15)
+    died = await asyncio.to_thread(subprocess.run, command, timeout=60)
     assert died.returncode == 9
     result: Any = await tools[name].call(given, idempotency_key="k")
     assert tree(workspace) == after

@@ -336,6 +336,7 @@ def test_credentials_that_are_missing_are_named_at_once() -> None:
     assert "the-value-itself" not in raised.value.message
 
 
+@pytest.mark.timeout(90)  # it is read to the limit, which takes a while on a busy machine
 def test_a_yaml_bomb_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]

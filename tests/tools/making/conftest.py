@@ -46,7 +46,7 @@ class FakeRunner:
             return SandboxResult("refused", None, "", "", level, 0.0, reason="no such level")
         done = subprocess.run(
             [sys.executable, "-I", "-c", _GUEST], input=code, capture_output=True, text=True,
-            timeout=15, check=False,
+            timeout=60, check=False,
         )  # fmt: skip
         if done.returncode:
             return SandboxResult("error", done.returncode, "", done.stderr, level, 0.0)

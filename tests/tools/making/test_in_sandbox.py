@@ -34,7 +34,7 @@ async def making(body: str, returns: str, results: list[object], library: ToolLi
         for text, result in zip(("a b", "c"), results, strict=True)
     ]
     source = SOURCE.format(name="made_here", returns=returns, body=body)
-    async with Sandbox(policy=POLICY, limits=SandboxLimits(seconds=2)) as sandbox:
+    async with Sandbox(policy=POLICY, limits=SandboxLimits(seconds=4)) as sandbox:
         model = ScriptedModel([{"source": source, "examples": examples}])
         maker = ToolMaker(model, sandbox, library, max_repairs=0)
         made = await maker.make("snippet", "task")

@@ -132,6 +132,19 @@ async def test_hostile_code_makes_no_tool_and_runs_nowhere_else(
     assert library.names() == []
 
 
+async def test_the_same_code_that_is_declared_otherwise_is_another_version(
+    runner: FakeRunner, library: ToolLibrary
+) -> None:
+    make = maker(ScriptedModel([proposal()] * 4), runner, library).make
+    first = await make(SNIPPET, "sum")
+    library.approve(first.tool, by="ada")
+    careful = await make(SNIPPET, "sum", open_world=True)
+    assert (careful.known, careful.tool.version, careful.tool.open_world) == (False, 2, True)
+    assert not library.is_approved(careful.tool)
+    assert (await make(SNIPPET, "sum", open_world=True)).known
+    assert (await make(SNIPPET, "sum", effect="read")).tool.effect is Effect.READ
+
+
 async def test_a_function_that_is_not_the_same_twice_is_not_pure(
     runner: FakeRunner, library: ToolLibrary
 ) -> None:

@@ -48,7 +48,7 @@ def variables() -> dict[str, str]:
 def fetch(url: str) -> str:
     """Fetch a page."""
     try:
-        return urllib.request.urlopen(url, timeout=5).read().decode()
+        return urllib.request.urlopen(url, timeout=30).read().decode()
     except Exception as error:
         body = error.read().decode() if hasattr(error, "read") else ""
         return "refused: " + str(error) + " " + body

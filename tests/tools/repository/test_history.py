@@ -35,7 +35,7 @@ def git(folder: Path, *arguments: str, check: bool = True) -> str:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=check,
     )
     return done.stdout

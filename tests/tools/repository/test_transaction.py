@@ -197,7 +197,7 @@ def test_what_a_killed_process_left_is_taken_back(
     name = previews.keep(planned(workspace, transactions.places, edits))
     before = snapshot(root)
     died = subprocess.run(
-        [sys.executable, "-c", _CRASH, root, kept.folder, name, dies_at], timeout=15
+        [sys.executable, "-c", _CRASH, root, kept.folder, name, dies_at], timeout=60
     )
     assert died.returncode == 9
     back = transactions.recover()
@@ -304,7 +304,9 @@ _CONTENT = st.none() | st.binary(max_size=30) | st.text("ab\r\n é", max_size=30
 
 
 @settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(old=_CONTENT, new=_CONTENT)
 def test_the_diff_is_what_git_applies(

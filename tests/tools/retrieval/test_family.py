@@ -37,6 +37,20 @@ def test_humps_part_words() -> None:
     assert first != third
 
 
+def test_a_word_that_most_names_have_within_joins_call_and_api() -> None:
+    names = [
+        "list_fish_for_open_ocean",
+        "salt_for_open_ocean",
+        "tides_for_open_sea",
+        "a_for_open_sea",
+    ]
+    first, second, third, fourth = families(names, [""] * 4)
+    # Not by "ocean" or "open" alone: what stands behind the word is the API.
+    assert first == second == ("ocean", "open")
+    assert third == fourth == ("sea", "open")
+    assert families(["for_x_for", "for", "_for_", ""], [""] * 4) == [None] * 4
+
+
 def test_what_too_many_share_is_no_family() -> None:
     names = [f"get_thing{i}" for i in range(MOST + 1)]
     assert set(families(names, [""] * len(names))) == {None}

@@ -303,3 +303,32 @@ def test_any_text_is_searched(query: str, names: list[str]) -> None:
     results = ToolIndex([spec(name, name[::-1]) for name in names]).search(query, 3)
     assert len(results) <= min(3, len(names))
     assert all(each.score > 0 and each.name in names for each in results)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"properties": {"place": {"description": "a postcode"}}},
+        {"properties": {"place": {"anyOf": [{"type": "null"}, {"description": "a postcode"}]}}},
+        {"properties": {"place": {"$ref": "#/$defs/Place"}},
+         "$defs": {"Place": {"properties": {"zip": {"enum": ["postcode"]}}}}},
+        {"place": {"type": "string", "description": "a postcode"}},
+        {"place": "string, a postcode"},
+        {"type": {"description": "a postcode"}},
+    ],
+)  # fmt: skip
+def test_words_of_parameters_are_found_however_they_are_written(
+    parameters: dict[str, object],
+) -> None:
+    index = ToolIndex([{"name": "deliver", "parameters": parameters}, spec("other", "Something.")])
+    assert found(index, "postcode") == ["deliver"]
+
+
+def test_a_schema_that_refers_to_itself_has_an_end() -> None:
+    loop = {"$ref": "#/$defs/A"}
+    parameters = {
+        "properties": {"a": loop},
+        "$defs": {"A": {"properties": {f"p{i}": loop for i in range(500)}, "anyOf": [loop] * 500}},
+    }
+    index = ToolIndex([{"name": "deep", "description": "dig", "parameters": parameters}])
+    assert found(index, "dig") == ["deep"]

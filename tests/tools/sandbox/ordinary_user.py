@@ -55,4 +55,6 @@ def as_user(
         sys.executable,
         *arguments,
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=150, check=False, cwd="/"
+    )

@@ -101,7 +101,9 @@ async def test_ends_in_a_container(engine: Path, code: str, status: str | None) 
             await runner.run(job(code))
         assert caught.value.code == "sandbox_failed"
         return
-    result = await runner.run(job(code, seconds=1.0, output_bytes=1000))
+    result = await runner.run(
+        job(code, seconds=1.0 if status == "timeout" else 15.0, output_bytes=1000)
+    )
     assert result.status == status, result
     assert len(result.stdout) <= 1000
 

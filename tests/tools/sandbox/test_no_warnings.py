@@ -24,7 +24,7 @@ await session.run("1")
 FORKS = "import os\nif os.fork():\n    os.wait()\n"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize(
     ("body", "after"),
@@ -41,7 +41,7 @@ def test_no_warnings(body: str, after: str, warm: bool) -> None:
         [sys.executable, "-W", "error", "-X", "dev", "-c", program],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.tools.sandbox.machine import need
@@ -11,7 +12,12 @@ from treadle.tools.sandbox.execution import ColdRunner, Job
 from treadle.tools.sandbox.file_names import WantedFiles
 from treadle.tools.sandbox.levels.elsewhere import unsafe_runner
 
-LIMITS = SandboxLimits(seconds=1.5, memory_bytes=64 * 1024 * 1024)
+pytestmark = pytest.mark.timeout(90)
+
+LIMITS = SandboxLimits(seconds=60.0, memory_bytes=64 * 1024 * 1024)
+BRIEF = replace(LIMITS, seconds=4.0)
+"""For what ends by its time: on a busy machine, too, it has said everything before."""
+
 SAY = "import sys\nprint('started')\nprint('half', end='')\nsys.stderr.write('aside')\n"
 ENDS = {
     "timeout": "while True: pass",
@@ -21,11 +27,15 @@ ENDS = {
 each_end = pytest.mark.parametrize("status", ENDS)
 
 
+def limits(status: str) -> SandboxLimits:
+    return BRIEF if status == "timeout" else LIMITS
+
+
 @contextlib.asynccontextmanager
-async def opened(level: SandboxLevel, warm: bool) -> AsyncIterator[Sandbox]:
+async def opened(level: SandboxLevel, warm: bool, status: str) -> AsyncIterator[Sandbox]:
     need(level)
     policy = SandboxPolicy(min_level=level)
-    async with Sandbox(limits=LIMITS, policy=policy, warm=warm) as sandbox:
+    async with Sandbox(limits=limits(status), policy=policy, warm=warm) as sandbox:
         yield sandbox
 
 
@@ -33,7 +43,7 @@ async def opened(level: SandboxLevel, warm: bool) -> AsyncIterator[Sandbox]:
 @pytest.mark.parametrize("level", [SandboxLevel.STRICT, SandboxLevel.USER, SandboxLevel.CONFINED])
 async def test_a_new_process(level: SandboxLevel, status: str) -> None:
     runner = ColdRunner(need(level))
-    result = await runner.run(Job(SAY + ENDS[status], None, {}, WantedFiles(()), LIMITS))
+    result = await runner.run(Job(SAY + ENDS[status], None, {}, WantedFiles(()), limits(status)))
     assert (result.status, result.stdout) == (status, "started\nhalf"), result
     # Where no cgroup bounds the memory the exception is shown after it.
     assert result.stderr.startswith("aside")
@@ -41,7 +51,7 @@ async def test_a_new_process(level: SandboxLevel, status: str) -> None:
 
 @each_end
 async def test_a_warm_worker(status: str) -> None:
-    async with opened(SandboxLevel.STRICT, warm=True) as sandbox:
+    async with opened(SandboxLevel.STRICT, warm=True, status=status) as sandbox:
         result = await sandbox.run(SAY + ENDS[status])
     assert (result.status, result.stdout) == (status, "started\nhalf"), result
     assert result.stderr == "aside"
@@ -49,7 +59,7 @@ async def test_a_warm_worker(status: str) -> None:
 
 @each_end
 async def test_a_program_of_python(status: str) -> None:
-    async with opened(SandboxLevel.STRICT, warm=False) as sandbox:
+    async with opened(SandboxLevel.STRICT, warm=False, status=status) as sandbox:
         files = {"main.py": SAY + ENDS[status]}
         result = await sandbox.run(command=["python3", "main.py"], files=files)
     assert (result.status, result.stdout) == (status, "started\nhalf"), result
@@ -59,7 +69,7 @@ async def test_a_program_of_python(status: str) -> None:
 @each_end
 async def test_a_session(status: str) -> None:
     async with (
-        opened(SandboxLevel.STRICT, warm=True) as sandbox,
+        opened(SandboxLevel.STRICT, warm=True, status=status) as sandbox,
         sandbox.session("python") as session,
     ):
         result = await session.run(SAY + ENDS[status])
@@ -70,6 +80,6 @@ async def test_a_session(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["timeout", "killed"])
 async def test_without_a_boundary(status: str) -> None:
-    job = Job(SAY + ENDS[status], None, {}, WantedFiles(()), LIMITS)
+    job = Job(SAY + ENDS[status], None, {}, WantedFiles(()), limits(status))
     result = await unsafe_runner().run(job)
     assert (result.status, result.stdout, result.stderr) == (status, "started\nhalf", "aside")

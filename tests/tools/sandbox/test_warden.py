@@ -28,7 +28,7 @@ MARK = "treadle-test-survivor"
 SURVIVOR = f"import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(300)  # {MARK}\n    os._exit(0)\nprint('up', flush=True)\ntime.sleep(300)"
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

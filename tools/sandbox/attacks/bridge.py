@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from treadle.core.errors import ToolError
 from treadle.core.json_value import JsonValue
 from treadle.tools.decorator import tool
 from treadle.tools.sandbox.attacks.report import AttackReport, Verdict, printable
@@ -59,6 +60,8 @@ class BridgeTrial:
     outcome: SnippetOutcome | None = None
     later: SnippetOutcome | None = None
     failure: str = ""
+    absent: str = ""
+    """Why there is no code mode to attack."""
 
     @property
     def text(self) -> str:
@@ -92,6 +95,10 @@ async def try_bridge(attack: BridgeAttack, world: World) -> AttackReport:
         )
     world.begin()
     trial = await _tried(attack, world)
+    if trial.absent:
+        return AttackReport(
+            attack.name, attack.group, attack.aim, Verdict.NOT_APPLICABLE, trial.absent, 0.0
+        )
     breaches = _breaches(attack, trial, world)
     return AttackReport(
         attack.name,
@@ -137,6 +144,11 @@ async def _outcome(
             return await mode.run(code.replace("SECRET_FILE", str(world.secret_file)))
     except TimeoutError:
         trial.failure = "the call hung"
+    except ToolError as error:
+        if error.code == "code_mode_failed" and not trial.host.called and trial.outcome is None:
+            trial.absent = printable(error.message)
+        else:
+            trial.failure = f"the host failed with {error}"
     except Exception as error:  # noqa: BLE001 - whatever an attack makes the host raise is a breach
         trial.failure = f"the host failed with {type(error).__name__}: {error}"
     return None

@@ -78,6 +78,7 @@ class Conversation:
         self._tools: tuple[Tool | Agent, ...] = ()
         self._lent = AsyncExitStack()
         self._new_view = new_view
+        self._forgot = False
         self.read = read
 
     async def take(self, entry: str) -> None:
@@ -119,8 +120,9 @@ class Conversation:
 
     async def _keep(self, memory: ChatMemory, task: str, result: RunResult) -> None:
         """Remember the turn; what was to be forgotten goes from the conversation, too."""
-        await memory.keep(task, result, stand_in=is_stand_in(self))
-        if await memory.forget_again(result):
+        if not self._forgot:
+            await memory.keep(task, result, stand_in=is_stand_in(self))
+        else:
             memory.recalled = ()
             await self.session.reset()
             self.screen.note("this conversation is forgotten, too")
@@ -141,6 +143,9 @@ class Conversation:
                 async for event in run:
                     self._heard(event)
                     view.take(event)
+        self._forgot = run.forgot
+        if run.erasure_error is not None:
+            self.screen.error(run.erasure_error)
         return run.result
 
     def _heard(self, event: Event) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from treadle.cli.harmless import one_line
-from treadle.core.errors import InputError, RunError, TreadleError
+from treadle.core.errors import TreadleError
 from treadle.core.json_value import JsonValue, as_text
 from treadle.core.remembered import remembered_items
 from treadle.core.taint import listed
@@ -134,23 +134,6 @@ class ChatMemory:
         if drafts:
             await self.memory.remember_many(drafts)
             self._due.set()
-
-    async def forget_again(self, result: RunResult) -> bool:
-        """Whether a turn has forgotten something; then its own words of it are gone now, too."""
-        steps = result.plan.wire().get("steps") if result.plan is not None else None
-        done = {each.id for each in _begun(result) if each.tool == "forget"}
-        for step in steps if isinstance(steps, list) else []:
-            if not isinstance(step, dict) or step.get("id") not in done:
-                continue
-            args = step.get("args")
-            subject = args.get("subject") if isinstance(args, dict) else None
-            if isinstance(subject, str) and "${" not in subject:
-                try:
-                    await self.memory.forget(subject=subject)
-                except (InputError, RunError) as error:
-                    # The rest of the turn goes all the same: the conversation, too.
-                    self.failure = error
-        return bool(done)
 
     async def remember(self, text: str) -> str:
         """Keep a note; what became of it: `new`, `duplicate` or `echo`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,13 @@ async def test_a_secret_in_a_snippet_s_output_is_a_breach(world: World) -> None:
     report = await try_bridge(attack, world)
     assert report.verdict is Verdict.BREACHED
     assert world.secret not in report.detail
+
+
+async def test_code_mode_that_does_not_start_here_is_no_breach(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("pydantic_monty", reason="code mode is not installed")
+    monkeypatch.setenv("MONTY_BIN", str(tmp_path / "missing"))
+    report = await try_bridge(bridge_attacks()[0], world)
+    assert report.verdict is Verdict.NOT_APPLICABLE
+    assert "the interpreter does not start" in report.detail

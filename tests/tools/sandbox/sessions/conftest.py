@@ -24,7 +24,7 @@ async def open_(boundary):
     async with contextlib.AsyncExitStack() as stack:
 
         async def opened(kind, **options):
-            options.setdefault("limits", SandboxLimits(seconds=1.0))
+            options.setdefault("limits", SandboxLimits(seconds=10.0))
             return await stack.enter_async_context(await open_session(kind, boundary, **options))
 
         yield opened

@@ -197,7 +197,7 @@ async def test_an_idle_session_ends_by_itself(open_):
 
 
 async def test_the_whole_session_is_bounded_in_time(open_):
-    session = await open_("python", session_limits=SessionLimits(total_seconds=1.0))
+    session = await open_("python", session_limits=SessionLimits(total_seconds=3.0))
     result = await session.run("import time; time.sleep(60)", seconds=60)
     assert result.status == "timeout"
     assert HAS_ENDED in result.reason

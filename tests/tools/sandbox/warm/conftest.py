@@ -25,4 +25,4 @@ async def pool(boundary):
 
 @pytest.fixture
 def brief():
-    return SandboxLimits(seconds=1.0)
+    return SandboxLimits(seconds=2.0)

@@ -119,8 +119,9 @@ async def test_time_is_bounded_and_partial_output_kept(pool, brief):
     assert (await pool.run(ignoring, limits=brief)).status == "timeout"
 
 
+@pytest.mark.timeout(90)  # a second of the processor may take many on a busy machine
 async def test_processor_time_is_bounded(pool):
-    limits = SandboxLimits(cpu_seconds=1, seconds=15)
+    limits = SandboxLimits(cpu_seconds=1, seconds=60)
     result = await pool.run("while True: pass", limits=limits)
     assert result.status == "timeout"
     assert "CPU" in result.reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from treadle.memory.store import Partition
@@ -17,3 +19,10 @@ def owned(partition: Partition, table: sa.FromClause) -> sa.ColumnElement[bool]:
     if not partition.is_sqlite:
         return condition
     return sa.func.likelihood(condition, sa.literal_column("0.99"), type_=sa.Boolean())
+
+
+def numbered(
+    partition: Partition, table: sa.FromClause, numbers: Collection[int]
+) -> sa.ColumnElement[bool]:
+    """The condition of rows with these numbers, as far as they are of the namespace."""
+    return owned(partition, table) & table.c.id.in_(sorted(numbers))
