@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from treadle.core.errors import InputError, ToolError
-from treadle.core.taint import CLEAN, Labels, current_taint
+from treadle.core.taint import has_read
 from treadle.memory.namespace import Namespace
 from treadle.tools import Effect, Tool, tool
 
@@ -36,7 +36,7 @@ def _readers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
             prefix: what their names begin with; all by default.
         """
         found = (await artifacts.all(prefix, namespace=namespace))[:MOST_LISTED]
-        _read(frozenset(label for each in found for label in each.taint))
+        has_read(label for each in found for label in each.taint)
         return [
             {
                 "name": each.name,
@@ -66,7 +66,6 @@ def _readers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
                 )
         except InputError as error:
             raise ToolError(error.code, error.message) from None
-        _read(part.artifact.taint)
         return {"text": part.text, "size": part.artifact.size, "more": part.more}
 
     return [artifact_list, artifact_read]
@@ -88,9 +87,7 @@ def _writers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
             text: all of it.
         """
         try:
-            made = await artifacts.write(
-                name, text, namespace=namespace, taint=_written(), key=idempotency_key
-            )
+            made = await artifacts.write(name, text, namespace=namespace, key=idempotency_key)
         except InputError as error:
             raise ToolError(error.code, error.message) from None
         return _told(made, 0)
@@ -104,9 +101,7 @@ def _writers(artifacts: Artifacts, namespace: Namespace) -> list[Tool]:
             text: what is added.
         """
         try:
-            made = await artifacts.append(
-                name, text, namespace=namespace, taint=_written(), key=idempotency_key
-            )
+            made = await artifacts.append(name, text, namespace=namespace, key=idempotency_key)
         except InputError as error:
             raise ToolError(error.code, error.message) from None
         return _told(made, made.size - len(text.encode()))
@@ -129,14 +124,3 @@ def _changed(name: str, result: dict[str, Any]) -> Artifact:
 
     never = datetime.min
     return Artifact("", name, result["version"], result["size"], "", result["hash"], never)
-
-
-def _read(labels: Labels) -> None:
-    around = current_taint.get()
-    if around is not None:
-        around.add(labels)
-
-
-def _written() -> Labels:
-    around = current_taint.get()
-    return CLEAN if around is None else around.labels

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from treadle.core.context_value import set_for
 from treadle.core.errors import InputError, RunError, ToolError
 from treadle.core.program import current_program
-from treadle.core.taint import CLEAN, Labels, current_taint
+from treadle.core.taint import CallTaint, current_taint, has_read
 from treadle.tools import Effect, Tool, tool
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ def _remember(memory: Callable[[], Memory]) -> Tool:
                 actor=actor,
                 source="remember",
                 idempotency_key=idempotency_key or None,
-                taint=_written(),
             )
         return {"id": kept.episode.id, "outcome": kept.outcome, "text": kept.episode.text}
 
@@ -108,11 +108,11 @@ def _readers(memory: Callable[[], Memory]) -> list[Tool]:
             limit: how many at most.
         """
         wanted = max(1, min(limit, MOST_HITS))
-        with _coded():
+        with _coded(), _looking():
             # Among the best there may be earlier askings of the same: they hold no answer.
             found = await memory().recall(query, 2 * wanted)
         hits = [hit for hit in found.hits if not _asks(hit)][:wanted]
-        _read(hits)
+        has_read(label for hit in hits for label in hit.taint)
         return {
             "found": len(hits),
             "text": _listed(_told(hit) for hit in hits) or NOTHING,
@@ -127,10 +127,10 @@ def _readers(memory: Callable[[], Memory]) -> list[Tool]:
             subject: a name; `user` is whoever talks here.
         """
         name = SELF if subject.strip().lower() in _MEANT_ME else subject
-        with _coded():
+        with _coded(), _looking():
             facts, hits = await _about(memory(), name)
-        _add(label for each in facts for label in each.taint)
-        _read(hits)
+        has_read(label for fact in facts for label in fact.taint)
+        has_read(label for hit in hits for label in hit.taint)
         lines = [*(each.text for each in facts), *(_told(hit) for hit in hits)]
         return {
             "subject": name,
@@ -214,6 +214,13 @@ def _outside_of_runs() -> Iterator[None]:
 
 
 @contextmanager
+def _looking() -> Iterator[None]:
+    """Within the block, more is read than is told: the call gets the labels of what is told."""
+    with set_for(current_taint, CallTaint()):
+        yield
+
+
+@contextmanager
 def _coded() -> Iterator[None]:
     """Within the block, what memory refuses is an error of the tool, with the same code."""
     try:
@@ -241,18 +248,3 @@ def _when(hit: Hit) -> str:
 def _listed(lines: Iterable[str]) -> str:
     told = list(lines)
     return told[0] if len(told) == 1 else "\n".join(f"- {each}" for each in told)
-
-
-def _read(hits: Sequence[Hit]) -> None:
-    _add(label for hit in hits for label in hit.taint)
-
-
-def _add(labels: Iterable[str]) -> None:
-    around = current_taint.get()
-    if around is not None:
-        around.add(labels)
-
-
-def _written() -> Labels:
-    around = current_taint.get()
-    return CLEAN if around is None else around.labels

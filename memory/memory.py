@@ -14,7 +14,7 @@ from treadle.core.database import Database, DatabaseUrl
 from treadle.core.embedder import Embedder
 from treadle.core.errors import RunError, TreadleError
 from treadle.core.json_value import JsonValue
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read
 from treadle.memory.carrying import Imported, export_file, import_file
 from treadle.memory.embedders import DenseSearch, NamedEmbedder, resolve_embedder
 from treadle.memory.episode import Episode, Remembered
@@ -168,6 +168,8 @@ class Memory:
         note: whether the hits go into a prompt. They are taken down then, so that what comes back
             of them is not kept as news, and how often an item was of use is counted.
 
+        The labels of the hits go over to the call of a tool that this is done in.
+
         Raises InputError: `bad_query`, `bad_date`; RunError where the database fails.
         """
         space = self._space(namespace)
@@ -180,6 +182,7 @@ class Memory:
             budget_tokens=budget_tokens,
             kinds=kinds,
         )
+        has_read(found.taint)
         if note and found.hits:
             await self._echo.note_recalled(space, found.hits)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from treadle.core.errors import InputError
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import tables
 from treadle.memory.learning.artifact import Artifact, ArtifactRange, check_name
 from treadle.memory.learning.artifact_rows import (
@@ -85,7 +85,7 @@ class Artifacts:
                 return artifact_of(last)
             version = 1 if last is None else last.version + 1
             number = await self._insert(partition, name, version, media_type)
-            await sign(partition, number, taint, [], key)
+            await sign(partition, number, taint | labels_here(), [], key)
             await grow(partition, number, 0, given)
             await self._drop_old(partition, name)
             return await artifact_with(partition, number)
@@ -113,10 +113,10 @@ class Artifacts:
             self._check_size(name, size + len(given))
             if last is None:
                 number = await self._insert(partition, name, 1, "text/plain")
-                await sign(partition, number, taint, [], key)
+                await sign(partition, number, taint | labels_here(), [], key)
             else:
                 number = last.id
-                labels = read_labels(last.taint) | taint
+                labels = read_labels(last.taint) | taint | labels_here()
                 await sign(partition, number, labels, keys_of(last), key)
             await grow(partition, number, size, given)
             return await artifact_with(partition, number)
@@ -164,6 +164,7 @@ class Artifacts:
             first = max(0, artifact.size + start) if start < 0 else min(start, artifact.size)
             end = min(artifact.size, first + max(0, min(length, MOST_READ)))
             content = await content_of(partition, number, first, end)
+        has_read(artifact.taint)
         return ArtifactRange(artifact, content, first, end)
 
     async def read_lines(
@@ -184,6 +185,7 @@ class Artifacts:
             start = await line_start(partition, number, artifact.size, max(1, first))
             end = min(artifact.size, start + MOST_READ)
             content = await content_of(partition, number, start, end)
+        has_read(artifact.taint)
         kept = whole_lines(content, max(0, count))
         return ArtifactRange(artifact, kept, start, start + len(kept), max(1, first))
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from treadle.core.json_value import JsonValue
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import lexical_index, tables
 from treadle.memory.kinds import Kind
 from treadle.memory.learning.concept import Concept, ConceptKind, FoundConcept
@@ -74,6 +74,7 @@ class Concepts:
 
         Raises InputError (`text_too_long`, `bad_text`).
         """
+        taint |= labels_here()
         name = plain(checked("the name of a concept", name, MOST_NAME))
         body = checked("the body of a concept", body, MOST_BODY)
         given = _distinct([checked("a cue", each, MOST_CUE) for each in cues])
@@ -111,6 +112,7 @@ class Concepts:
             if match >= _LEAST_MATCH and kind in (None, concept.kind):
                 found.append(FoundConcept(concept, match, match * concept.outcomes.mean))
         found.sort(key=lambda each: (-each.score, each.concept.id))
+        has_read(label for each in found[:k] for label in each.concept.taint)
         return found[:k]
 
     async def record(
@@ -138,7 +140,9 @@ class Concepts:
     async def get(self, concept_id: str, *, namespace: Where = None) -> Concept | None:
         """The concept with that id, retired ones included."""
         async with self._store.reading(namespace) as partition:
-            return await _by_id(partition, concept_id)
+            found = await _by_id(partition, concept_id)
+        has_read(CLEAN if found is None else found.taint)
+        return found
 
     async def all(self, *, namespace: Where = None, retired: bool = False) -> list[Concept]:
         """Every concept, in the order in which they were learned."""
@@ -146,7 +150,9 @@ class Concepts:
             query = partition.rows(_table).order_by(_table.c.id)
             if not retired:
                 query = query.where(_table.c.retired_at.is_(None))
-            return [_concept(row) for row in await partition.execute(query)]
+            found = [_concept(row) for row in await partition.execute(query)]
+        has_read(label for each in found for label in each.taint)
+        return found
 
     def _match(self, cue: str, terms: set[str]) -> float:
         wanted = set(self._terms(cue))

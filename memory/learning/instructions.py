@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import sqlalchemy as sa
 
 from treadle.core.errors import InputError
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import tables
 from treadle.memory.learning.artifact import check_name
 from treadle.memory.learning.words import (
@@ -81,6 +81,7 @@ class Instructions:
         Raises InputError (`empty_text`, `text_too_long`, `bad_text`, `bad_artifact_name`,
         `too_many_instructions`).
         """
+        taint |= labels_here()
         checked("the name of a job", job, 200)
         names = [check_name(each) for each in artifacts]
         given = [checked("an instruction", each, MOST_TEXT) for each in texts]
@@ -123,7 +124,8 @@ class Instructions:
                 return None
             await _set(partition, job, row.position, status="running")
             found = await _rows(partition, job, after=row.position - 1, most=1)
-            return found[0]
+        has_read(found[0].taint)
+        return found[0]
 
     async def finish(
         self,
@@ -151,7 +153,7 @@ class Instructions:
                 position,
                 status="failed" if failed else "done",
                 outcome=shortened(outcome, MOST_OUTCOME),
-                taint=dumped_labels(found[0].taint | taint),
+                taint=dumped_labels(found[0].taint | taint | labels_here()),
             )
             return (await _rows(partition, job, after=position - 1, most=1))[0]
 
@@ -168,7 +170,9 @@ class Instructions:
     async def all(self, job: str, *, namespace: Where = None) -> list[Instruction]:
         """The steps of a job, in order."""
         async with self._store.reading(namespace) as partition:
-            return await _rows(partition, job)
+            found = await _rows(partition, job)
+        has_read(label for each in found for label in each.taint)
+        return found
 
     async def context(
         self, instruction: Instruction, most: int = CONTEXT, *, namespace: Where = None
@@ -191,6 +195,7 @@ class Instructions:
                 .limit(50)
             )
             before = [_instruction(row) for row in await partition.execute(query)]
+        has_read(label for each in before for label in each.taint)
         lines = [f"Step {instruction.position} of {counts['all']}; {counts['done']} are done."]
         lines += [f"Artifact {name}: {size:,} bytes" for name, size in sizes.items()]
         kept: list[str] = []

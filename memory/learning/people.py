@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from treadle.core.chat import ChatModel
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read
 from treadle.memory import tables
 from treadle.memory.learning.proposal import proposed_summary
 from treadle.memory.learning.words import checked, dumped_labels, plain, read_labels, shortened
@@ -59,7 +59,9 @@ class People:
     async def get(self, subject: str, *, namespace: Where = None) -> Summary | None:
         """The summary as it was last made; None where there is none."""
         async with self._store.reading(namespace) as partition:
-            return await _stored(partition, name_key(subject))
+            found = await _stored(partition, name_key(subject))
+        has_read(CLEAN if found is None else found.taint)
+        return found
 
     async def refresh(self, subject: str, *, namespace: Where = None) -> Summary | None:
         """The summary of `subject`, made anew only where a fact about it has changed since.
@@ -117,7 +119,9 @@ class People:
         """Every summary, by name."""
         async with self._store.reading(namespace) as partition:
             query = partition.rows(_table).order_by(_table.c.subject)
-            return [_summary(row) for row in await partition.execute(query)]
+            found = [_summary(row) for row in await partition.execute(query)]
+        has_read(label for each in found for label in each.taint)
+        return found
 
 
 def _about(partition: Partition, key: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:

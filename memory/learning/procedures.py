@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import lexical_index, tables
 from treadle.memory.kinds import Kind
 from treadle.memory.learning.literals import Slot, Wording, wording
@@ -96,6 +96,7 @@ class Procedures:
         holds dates that the task does not name, the task speaks of a day such as "tomorrow", or its
         tools are not there.
         """
+        taint |= labels_here()
         made = fingerprint(tools_of(plan), fingerprint_of)
         if made is None or not tools_of(plan) or not _keepable(task, plan):
             return None
@@ -135,10 +136,15 @@ class Procedures:
             alike = await self._alike(partition, words)
             reuse = None if says_when(task) else _best(alike, words, fingerprint_of)
             if reuse is not None:
+                has_read(reuse.taint)
                 return reuse
             near = await self._near(partition, task)
         held = [each for each in near if each.outcomes.good and each.holds(fingerprint_of)]
-        return Example(tuple(held[:examples])) if held[:examples] else None
+        if not held[:examples]:
+            return None
+        example = Example(tuple(held[:examples]))
+        has_read(example.taint)
+        return example
 
     async def record(
         self, procedure_id: str, worked: bool, *, namespace: Where = None

@@ -58,8 +58,11 @@ class CheckedDraft:
     taint: str
 
     @classmethod
-    def of(cls, draft: Draft) -> CheckedDraft:
-        """Raises InputError, with the codes of `Episodes.remember`."""
+    def of(cls, draft: Draft, labels: Labels = CLEAN) -> CheckedDraft:
+        """`draft` with `labels` beside its own.
+
+        Raises InputError, with the codes of `Episodes.remember`.
+        """
         accepted_text(draft.text)
         accepted_name(draft.actor, "the actor")
         accepted_name(draft.source, "the source")
@@ -71,9 +74,10 @@ class CheckedDraft:
         if draft.previous is not None:
             accepted_name(draft.previous, "the id of what came before")
         check_labels(draft.taint)
+        labels = labels.union(draft.taint)
         return cls(
-            draft=replace(draft, origin=accepted_origin(draft.origin)),
+            draft=replace(draft, origin=accepted_origin(draft.origin), taint=labels),
             occurred_at=seconds(draft.occurred_at),
             metadata=accepted_metadata(draft.metadata),
-            taint=storable_json(listed(draft.taint)),
+            taint=storable_json(listed(labels)),
         )

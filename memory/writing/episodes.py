@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from treadle.core.errors import InputError
 from treadle.core.json_value import JsonValue
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import lexical_index, tables
 from treadle.memory.episode import Episode, Remembered
 from treadle.memory.erasure.tombstones import is_erased
@@ -119,8 +119,12 @@ class Episodes:
     async def remember_many(
         self, drafts: Sequence[Draft], *, namespace: Where = None
     ) -> tuple[Remembered, ...]:
-        """Keep all of `drafts`, in order, or none: one transaction. Raises what `remember` does."""
-        prepared = [await _prepared(CheckedDraft.of(draft)) for draft in drafts]
+        """Keep all of `drafts`, in order, or none: one transaction. Raises what `remember` does.
+
+        Within a call of a tool they carry the labels of that call, too.
+        """
+        checked = [CheckedDraft.of(draft, labels_here()) for draft in drafts]
+        prepared = [await _prepared(each) for each in checked]
         if not prepared:
             return ()
 
@@ -142,6 +146,7 @@ class Episodes:
             found = await _episode_where(partition, _episode.c.uid == episode_id)
         if found is None:
             raise _unknown(episode_id)
+        has_read(found.taint)
         return found
 
     async def missing(self, ids: Collection[str], *, namespace: Where = None) -> tuple[str, ...]:
@@ -163,7 +168,9 @@ class Episodes:
         async with self._store.reading(namespace) as partition:
             query = episode_rows(partition).where(_episode.c.thread == thread)
             rows = await partition.execute(query.order_by(_episode.c.id.desc()).limit(most))
-            return tuple(episode_of(row) for row in rows)[::-1]
+            said = tuple(episode_of(row) for row in rows)[::-1]
+        has_read(label for each in said for label in each.taint)
+        return said
 
     # ---- within --------------------------------------------------------------------------------
 

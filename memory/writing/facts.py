@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from treadle.core.errors import InputError
-from treadle.core.taint import CLEAN, Labels
+from treadle.core.taint import CLEAN, Labels, has_read, labels_here
 from treadle.memory import tables
 from treadle.memory.fact import Cardinality, Fact
 from treadle.memory.kinds import Origin
@@ -91,8 +91,11 @@ class Facts:
     async def tell_many(
         self, statements: Sequence[Statement], *, namespace: Where = None
     ) -> tuple[Told, ...]:
-        """State facts, in order, all or none: one transaction. Raises what `tell` does."""
-        checked = [CheckedStatement.of(statement) for statement in statements]
+        """State facts, in order, all or none: one transaction. Raises what `tell` does.
+
+        Within a call of a tool they carry the labels of that call, too.
+        """
+        checked = [CheckedStatement.of(statement, labels_here()) for statement in statements]
         if not checked:
             return ()
 
@@ -140,7 +143,7 @@ class Facts:
             query = fact_rows(partition, closed).order_by(_fact.c.id)
             return await facts_of(partition, (await partition.execute(query)).all())
 
-        return await self._store.write(namespace, end)
+        return _told(await self._store.write(namespace, end))
 
     async def retract(self, fact_id: str, *, namespace: Where = None) -> Fact:
         """Take back what was never so; it stays readable with `known_at`.
@@ -162,7 +165,7 @@ class Facts:
             found = await partition.execute(fact_rows(partition).where(_fact.c.id == rows[-1].id))
             return (await facts_of(partition, found.all()))[0]
 
-        return await self._store.write(namespace, retract)
+        return _told([await self._store.write(namespace, retract)])[0]
 
     async def get(self, fact_id: str, *, namespace: Where = None) -> Fact:
         """The fact with this id, retired or not. Raises InputError (`unknown_fact`)."""
@@ -172,7 +175,7 @@ class Facts:
             facts = await facts_of(partition, found.all())
         if not facts:
             raise _unknown(fact_id)
-        return facts[0]
+        return _told(facts)[0]
 
     async def facts(
         self,
@@ -226,7 +229,12 @@ async def _answer(
         parts = [query.where(condition) for condition in await about(partition, subject)]
     rows = {row.id: row for part in parts for row in await partition.execute(part)}
     order = sorted(rows.values(), key=lambda row: (row.valid_from or -math.inf, row.id))
-    return await facts_of(partition, order)
+    return _told(await facts_of(partition, order))
+
+
+def _told(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    has_read(label for each in facts for label in each.taint)
+    return tuple(facts)
 
 
 async def _latest(partition: Partition) -> float:

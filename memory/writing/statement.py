@@ -58,8 +58,11 @@ class CheckedStatement:
     end: float
 
     @classmethod
-    def of(cls, statement: Statement) -> CheckedStatement:
-        """Raises InputError: `empty_text`, `bad_text`, `bad_date`, `bad_interval`, `bad_fact`."""
+    def of(cls, statement: Statement, labels: Labels = CLEAN) -> CheckedStatement:
+        """`statement` with `labels` beside its own.
+
+        Raises InputError: `empty_text`, `bad_text`, `bad_date`, `bad_interval`, `bad_fact`.
+        """
         subject = _named(statement.subject, "the subject", 500)
         obj = _named(statement.object, "the object", MOST_OBJECT)
         predicate = predicate_key(statement.predicate)
@@ -77,8 +80,10 @@ class CheckedStatement:
         check_labels(statement.taint)
         for source in statement.sources:
             accepted_name(source, "the id of a source")
+        labels = labels.union(statement.taint)
+        origin = accepted_origin(statement.origin)
         return cls(
-            statement=replace(statement, origin=accepted_origin(statement.origin)),
+            statement=replace(statement, origin=origin, taint=labels),
             subject=subject,
             predicate=predicate,
             object=obj,

@@ -78,3 +78,16 @@ class CallTaint:
 
 current_taint: ContextVar[CallTaint | None] = ContextVar("treadle_taint", default=None)
 """That of the call that the current task or thread works for; None outside of any."""
+
+
+def labels_here() -> Labels:
+    """What everything carries that is made here: the labels of the call under way."""
+    around = current_taint.get()
+    return CLEAN if around is None else around.labels
+
+
+def has_read(labels: Iterable[str]) -> None:
+    """Whatever was read here had `labels`: what the call under way gives will carry them."""
+    around = current_taint.get()
+    if around is not None:
+        around.add(labels)
