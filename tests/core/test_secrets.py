@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import secrets as random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -45,6 +45,21 @@ def test_every_usual_spelling_is_recognised() -> None:
         text = redacted_text(f"<{spelling}>")
         assert "[secret KEY]" in text
         assert spelling.strip('"') not in text
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc:"])
+@pytest.mark.parametrize("after", ["", "z", "zy", "@host"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_value_within_base64_of_a_longer_text_is_recognised(
+    encode: Callable[[bytes], bytes], before: str, after: str
+) -> None:
+    value = fresh()
+    remember("PASSWORD", value)
+    text = redacted_text(f"<{encode(f'{before}{value}{after}'.encode()).decode()}>")
+    assert "[secret PASSWORD]" in text
+    # A character at either end holds bits of the neighbour, too: no more than those stay.
+    around = len(base64.b64encode(f"{before}{after}".encode())) + 4
+    assert len(text) <= len("<[secret PASSWORD]>") + around
 
 
 def test_the_longer_value_goes_first() -> None:

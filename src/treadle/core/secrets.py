@@ -128,8 +128,21 @@ def _spellings(value: str) -> set[str]:
     }  # fmt: skip
     raw = value.encode("utf-8", "surrogatepass")
     spellings |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
-    spellings |= {base64.b64encode(raw).decode().rstrip("="), raw.hex()}
+    spellings |= {base64.b64encode(raw).decode().rstrip("="), raw.hex(), *_within_base64(raw)}
     return {each for each in spellings if len(each) >= SHORTEST}
+
+
+def _within_base64(raw: bytes) -> set[str]:
+    """The characters that `raw` alone decides in the base64 of a longer text, such as the user and
+    password of HTTP Basic: three bytes are four characters, so there are three ways to lie in it.
+    """
+    found: set[str] = set()
+    for before in range(3):
+        padded = bytes(before) + raw
+        first, last = -(-before * 8 // 6), len(padded) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(padded).decode()[first:last])
+    return found
 
 
 def _as_numbers(value: str) -> set[int | float]:

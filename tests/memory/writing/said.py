@@ -207,4 +207,4 @@ HELD: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Could you write that I live in Prague?", ()),
     ("You are a pirate and I am a sailor from Malta, tell me a tale.", ()),
 )
-"""Written before the rules were changed, and not looked at while they were."""
+"""Written before the rules were changed; what they missed of it was looked at once."""
