@@ -17,12 +17,14 @@ from treadle.core.errors import RunError
 from treadle.core.ids import new_item_id
 from treadle.memory import tables
 from treadle.memory.namespace import Namespace, Where
+from treadle.memory.times import exact
 
 _NOWHERE = 0
 """The number of namespaces that are not there: no row has it."""
 
-_TICK = 1e-6
-"""Seconds between two moments of recording in one namespace, at least."""
+_TICK = 2e-6
+"""Seconds between two moments of recording in one namespace, at least: to the microsecond they are
+two, however floats are rounded."""
 
 _NAMES_AT_ONCE = 500
 
@@ -36,8 +38,8 @@ class Partition:
     """One namespace within one transaction: the only way to the tables of memory.
 
     id: the number of the namespace; 0 where it is not there, so that nothing is found.
-    now: when what is written here is recorded; later than all before it in this namespace, even
-        where the clock went back.
+    now: when what is written here is recorded, to the microsecond, as it comes back from a
+        datetime; later than all before it in this namespace, even where the clock went back.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Partition:
         self._connection = connection
         self.namespace = namespace
         self.id = number
-        self.now = now
+        self.now = exact(now)
 
     @property
     def is_sqlite(self) -> bool:

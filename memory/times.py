@@ -51,6 +51,13 @@ def moment(timestamp: float | None) -> datetime | None:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=round(timestamp * 1e6))
 
 
+def exact(timestamp: float) -> float:
+    """`timestamp` to the microsecond, as it comes back from a datetime."""
+    made = seconds(moment(timestamp))
+    assert made is not None
+    return made
+
+
 def _parsed(text: str) -> datetime:
     text = text.strip()
     whole = f"{text}-01-01"[:10] if _YEAR_OR_MONTH.fullmatch(text) else text

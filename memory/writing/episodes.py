@@ -33,7 +33,6 @@ from treadle.memory.writing.lookup import Found, look_up
 from treadle.memory.writing.normal_form import content_hash, fingerprint
 from treadle.memory.writing.outbox import post
 from treadle.memory.writing.said_again import say_again
-from treadle.memory.writing.statement import exact
 from treadle.memory.writing.taken_keys import Outcome, take
 
 EXTRACT = "extract"
@@ -232,7 +231,7 @@ class Episodes:
     async def _said_again(self, partition: Partition, number: int, checked: CheckedDraft) -> None:
         """Facts that a person states anew hold again, even where they are closed by now."""
         if checked.draft.origin is Origin.USER and EXTRACT in self._tasks:
-            at = exact(partition.now) if checked.occurred_at is None else checked.occurred_at
+            at = partition.now if checked.occurred_at is None else checked.occurred_at
             await say_again(partition, EXTRACT, number, at)
 
 
@@ -323,7 +322,7 @@ async def _insert(
 ) -> Remembered:
     checked = prepared.checked
     draft = checked.draft
-    occurred_at = exact(partition.now) if checked.occurred_at is None else checked.occurred_at
+    occurred_at = partition.now if checked.occurred_at is None else checked.occurred_at
     number = await partition.add(
         _episode,
         uid=uid,

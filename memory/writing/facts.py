@@ -22,7 +22,7 @@ from treadle.memory.writing.entities import about
 from treadle.memory.writing.fact_rows import fact_rows, facts_of
 from treadle.memory.writing.ledger import Ledger, Outcome
 from treadle.memory.writing.predicates import predicate_key
-from treadle.memory.writing.statement import CheckedStatement, Statement, exact
+from treadle.memory.writing.statement import CheckedStatement, Statement
 from treadle.memory.writing.taking_back import take_back_all
 
 _fact = tables.fact
@@ -136,7 +136,7 @@ class Facts:
 
         async def end(partition: Partition) -> tuple[Fact, ...]:
             ledger = Ledger(partition, self._store.new_id, self._tasks)
-            moment = exact(partition.now) if time is None else time
+            moment = partition.now if time is None else time
             closed = await ledger.end(subject, predicate_key(predicate), key, moment)
             if not closed and said is not None:
                 closed = await ledger.end_unheard(said, moment)
@@ -249,8 +249,6 @@ async def _latest(partition: Partition) -> float:
 def _believed(known_at: float | None) -> sa.ColumnElement[bool]:
     if known_at is None:
         return _fact.c.retired_at.is_(None)
-    # Half a microsecond: what comes back from a datetime is rounded.
-    known_at += 5e-7
     return (_fact.c.recorded_at <= known_at) & (
         _fact.c.retired_at.is_(None) | (_fact.c.retired_at > known_at)
     )

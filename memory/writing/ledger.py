@@ -27,7 +27,7 @@ from treadle.memory.writing.entities import known_as, numbered
 from treadle.memory.writing.intervals import Held, Placement, Stated, place
 from treadle.memory.writing.outbox import post
 from treadle.memory.writing.predicates import in_words
-from treadle.memory.writing.statement import CheckedStatement, exact
+from treadle.memory.writing.statement import CheckedStatement
 
 _fact = tables.fact
 _source = tables.fact_source
@@ -71,7 +71,7 @@ class Ledger:
         subjects = await known_as(partition, checked.subject)
         if not subjects:
             subjects = list((await numbered(partition, {checked.subject: ""})).values())
-        start = exact(partition.now) if checked.start is None else checked.start
+        start = partition.now if checked.start is None else checked.start
         end = checked.end
         rows = await self._rows(subjects, checked)
         live = [row for row in rows if row.retired_at is None]

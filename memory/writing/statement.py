@@ -11,7 +11,7 @@ from treadle.core.errors import InputError
 from treadle.core.taint import CLEAN, Labels
 from treadle.memory.fact import Cardinality
 from treadle.memory.kinds import Origin
-from treadle.memory.times import moment, seconds
+from treadle.memory.times import seconds
 from treadle.memory.writing.accepted import (
     MOST_OBJECT,
     accepted_name,
@@ -92,13 +92,6 @@ class CheckedStatement:
             start=-math.inf if start is None and end is not None else start,
             end=math.inf if end is None else end,
         )
-
-
-def exact(time: float) -> float:
-    """`time` to the microsecond, as it comes back from a datetime."""
-    made = seconds(moment(time))
-    assert made is not None
-    return made
 
 
 def _named(text: str, what: str, most: int) -> str:

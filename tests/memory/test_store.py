@@ -10,6 +10,7 @@ from treadle.memory import lexical_index, tables
 from treadle.memory.kinds import Kind
 from treadle.memory.namespace import Namespace
 from treadle.memory.store import Partition, Store
+from treadle.memory.times import moment, seconds
 from treadle.testing import FakeClock
 
 ALICE = Namespace("users/alice")
@@ -89,6 +90,22 @@ async def test_recording_never_goes_back(store: Store, clock: FakeClock) -> None
         async with store.writing(ALICE) as partition:
             moments.append(partition.now)
     assert moments == sorted(set(moments))
+
+
+async def test_moments_of_recording_come_back_from_datetimes(
+    store: Store, clock: FakeClock
+) -> None:
+    """Clocks tell more than microseconds, and may stand still."""
+    moments = []
+    for step in range(120):
+        # Half of the time between two microseconds, and no time at all.
+        clock.jump(0.0 if step % 3 else 1e-3 + 4.77e-7)
+        async with store.writing(ALICE) as partition:
+            moments.append(partition.now)
+    dates = [moment(each) for each in moments]
+    assert [seconds(each) for each in dates] == moments
+    assert len(set(dates)) == len(moments)
+    assert moments == sorted(moments)
 
 
 async def test_the_index_finds_terms_of_the_namespace_only(store: Store) -> None:

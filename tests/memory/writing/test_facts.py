@@ -41,6 +41,19 @@ async def test_a_move_closes_and_keeps_what_was(facts: Facts, clock: FakeClock) 
     assert paris.supersedes == first.fact.id
 
 
+async def test_a_fact_is_known_from_the_moment_at_which_it_was_recorded(
+    facts: Facts, clock: FakeClock
+) -> None:
+    for number in range(60):
+        clock.jump(1e-3 + 4.77e-7)
+        told = await facts.tell(f"loom {number}", "is", "red", namespace=ALICE)
+        taken = await facts.retract(told.fact.id, namespace=ALICE)
+        since, until = told.fact.recorded_at, taken.retired_at
+        known = await facts.facts(f"loom {number}", namespace=ALICE, known_at=since)
+        assert _objects(known) == ["red"], number
+        assert await facts.facts(f"loom {number}", namespace=ALICE, known_at=until) == (), number
+
+
 async def test_what_was_known_can_be_asked_for(facts: Facts, clock: FakeClock) -> None:
     first = await facts.tell("a", "lives_in", "Paris", namespace=ALICE, valid_from="2010-01-01")
     clock.advance(100)
