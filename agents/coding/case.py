@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from treadle.core.errors import ConfigError
 from treadle.core.json_value import JsonValue, canonical_json, compact_json
 
 CaseSource: TypeAlias = Literal["given", "person", "generated"]
@@ -66,13 +67,23 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A call and what should come of it. error: the name of the exception, in place of a value."""
+    """A call and what should come of it. error: the name of the exception, in place of a value.
+
+    Raises ConfigError (`bad_case`) where the call is none.
+    """
 
     call: Call
     expected: JsonValue = None
     error: str | None = None
     source: CaseSource = "given"
     why: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.call, Call):
+            raise ConfigError(
+                "bad_case",
+                f"{self.call!r:.100} is no call; write it like Case(Call('total', ([1, 2],)), 3)",
+            )
 
     def holds(self, seen: Seen) -> bool:
         """Whether `seen` is what should come out; floats may differ in the ninth digit."""

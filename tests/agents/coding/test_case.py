@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treadle.agents.coding.case import Call, Case, Seen, same
+from treadle.core.errors import ConfigError
 from treadle.core.json_value import JsonValue
 
 VALUES: st.SearchStrategy[JsonValue] = st.recursive(
@@ -65,3 +66,11 @@ def test_equal_calls_have_equal_keys() -> None:
     assert Call("f", (1, [2]), {"a": 1}).key == Call("f", (1, [2]), {"a": 1}).key
     assert len({Call("f", (1,)).key, Call("f", ("1",)).key, Call("g", (1,)).key}) == 3
     assert str(Call("f", (1, "x"), {"y": None})) == "f(1, 'x', y=None)"
+
+
+def test_a_call_in_words_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'total\(1\)' is no call; write it like Case\(Call"
+    ) as raised:
+        Case("total(1)", 1)  # type: ignore[arg-type]
+    assert raised.value.code == "bad_case"
