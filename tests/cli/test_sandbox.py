@@ -60,6 +60,25 @@ def test_run_keeps_what_was_written_before_the_end(treadle: Treadle, place: Path
     assert read["reason"] == "it took more than its 5 s"
 
 
+def test_run_counts_the_seconds_of_the_clock(treadle: Treadle, place: Path) -> None:
+    """Four threads that hash use more of the processors than the clock shows."""
+    (place / "code.py").write_text(
+        "import hashlib, threading, time\n"
+        "def busy():\n"
+        "    while time.process_time() < 4: hashlib.sha256(bytes(1 << 20)).digest()\n"
+        "threads = [threading.Thread(target=busy) for _ in range(4)]\n"
+        "[each.start() for each in threads]; [each.join() for each in threads]\n"
+        "print('done')\n"
+    )
+    # The time on the processors is over that of the clock where there are several of them; where
+    # there is one, or others keep them busy, it ends by the clock, and says so.
+    read = document(treadle("sandbox", "run", "code.py", "--json", "--timeout", "3"))
+    assert (read["status"], read["stdout"], read.get("reason")) in (
+        ("ok", "done\n", None),
+        ("timeout", "", "it took more than its 3 s"),
+    )
+
+
 def test_run_json_commands_no_terminal(treadle: Treadle, place: Path) -> None:
     hostile = "\x1b \x9b \u202e \x7f \u2028 \U0001f600"
     (place / "code.py").write_text(f"print({hostile!a})")
