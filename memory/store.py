@@ -277,11 +277,8 @@ class Store:
         space, entity = tables.namespace.c, tables.entity.c
         if not namespace.path:
             return set()
-        below = f"{namespace.path}/"
         others = sa.select(space.id).where(
-            space.tenant == namespace.tenant,
-            space.path != namespace.path,
-            sa.func.substr(space.path, 1, len(below)) != below,
+            space.tenant == namespace.tenant, sa.not_(_below(namespace))
         )
         wanted, found = sorted(names), set[str]()
         async with self.database.reading() as connection:

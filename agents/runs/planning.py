@@ -13,7 +13,7 @@ from treadle.core.errors import PlanError
 from treadle.core.event_log import EventLog
 from treadle.core.events import MemoryRecalled, PlanningStarted, PlanReady, PlanReused
 from treadle.core.payload import Payload
-from treadle.core.taint import CLEAN, Labels, current_taint, labels_of, listed
+from treadle.core.taint import CLEAN, Labels, labels_here, labels_of, listed
 from treadle.executor import Execution
 from treadle.planner.check import check_plan
 from treadle.planner.joiner import Joiner
@@ -156,8 +156,7 @@ async def plan_alone(settled: Settled, task: str, history: Sequence[Message]) ->
 
     What its author has read is remembered for the case that it is run.
     """
-    around = current_taint.get()
-    labels = labels_of(history) | (CLEAN if around is None else around.labels)
+    labels = labels_of(history) | labels_here()
     planner = planner_of(settled)
     found = await remembered_on(settled, task, history)
     labels |= found.labels

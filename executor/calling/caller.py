@@ -12,7 +12,7 @@ from treadle.core.clock import Clock
 from treadle.core.context_value import set_for
 from treadle.core.errors import TreadleError
 from treadle.core.json_value import JsonValue, canonical_json
-from treadle.core.taint import CallTaint, current_taint
+from treadle.core.taint import CallTaint, current_taint, has_read
 from treadle.executor.calling.circuit import Circuit, Verdict
 from treadle.executor.calling.hedge import hedged
 from treadle.executor.calling.rate import MOST_WAIT, RateGate
@@ -92,9 +92,7 @@ class ToolCaller:
                 partial(self._shared, key, tool, fresh, arguments, timeout),
                 self._longest(tool, timeout),
             )
-        around = current_taint.get()
-        if around is not None:
-            around.add(kept.labels)
+        has_read(kept.labels)
         return kept.thaw()
 
     async def _shared(
